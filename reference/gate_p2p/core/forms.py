@@ -1,0 +1,76 @@
+"""The form of the texts in requests. One that breaks it is answered with a failure, not ignored (RQ-03)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from . import messages as m
+
+MAX_DOMAIN: Final = 237
+"""A name of 253 characters less `_acme-challenge.`."""
+
+_NODE_ID = re.compile(r"[0-9a-f]{64}")
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+_TXT_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+def node_id_problem(node_id: str) -> str | None:
+    """What is wrong with a `node_id` (HS-04), or None."""
+    if _NODE_ID.fullmatch(node_id):
+        return None
+    return f"node_id is {node_id[:70]!r}; expected 64 lowercase hexadecimal characters"
+
+
+def request_id_problem(request_id: str) -> str | None:
+    """What is wrong with a `request_id` (RQ-03), or None."""
+    if _REQUEST_ID.fullmatch(request_id):
+        return None
+    return "request_id is not 1 to 128 characters from U+0021 to U+007E"
+
+
+def domain_problem(domain: str) -> str | None:
+    """What is wrong with a `domain` (DC-03), or None."""
+    if len(domain) > MAX_DOMAIN:
+        return f"domain has {len(domain)} characters; at most {MAX_DOMAIN} are allowed"
+    labels = domain.split(".")
+    if labels[0].lower() == "_acme-challenge":
+        return "domain begins with _acme-challenge.; give the name without it"
+    if labels[0] == "*":
+        return "domain is a wildcard; give the name without `*.`, its challenge is the same"
+    if len(labels) < 2:
+        return "domain has a single label; at least two are expected"
+    for label in labels:
+        if not _LABEL.fullmatch(label):
+            return (
+                "domain has a label that is not 1 to 63 letters, digits and inner hyphens"
+                if label
+                else "domain has an empty label; give it without a trailing dot"
+            )
+    if labels[-1].isdigit():
+        return "the last label of domain is all digits"
+    return None
+
+
+def txt_value_problem(txt_value: str) -> str | None:
+    """What is wrong with a `txt_value` (DC-06), or None."""
+    if _TXT_VALUE.fullmatch(txt_value):
+        return None
+    return "txt_value is not 43 characters of base64url without padding"
+
+
+def request_problem(request: m.Request) -> str | None:
+    """What is wrong with the form of a request, the first problem found, or None."""
+    problem = request_id_problem(request.request_id)
+    if problem is not None:
+        return problem
+    match request:
+        case m.RequestSniStream(domain=domain):
+            return domain_problem(domain)
+        case m.DnsChallengeCreate(domain=domain, txt_value=txt_value):
+            return domain_problem(domain) or txt_value_problem(txt_value)
+        case m.DnsChallengeCleanup(domain=domain, txt_value=txt_value):
+            return domain_problem(domain) or (None if txt_value is None else txt_value_problem(txt_value))
+        case _:
+            return None
