@@ -50,7 +50,6 @@ class FrameDecoder:
             partial.clear()
         bodies: list[bytes] = []
         position, end = 0, len(data)
-        self._wanted = PREFIX_SIZE
         while end - position >= PREFIX_SIZE:
             (length,) = _PREFIX.unpack_from(data, position)
             start = position + PREFIX_SIZE
@@ -62,6 +61,10 @@ class FrameDecoder:
                 break
             position = start + length
             bodies.append(data[start:position])
+        else:
+            if position == end:
+                return bodies
+            self._wanted = PREFIX_SIZE
         partial += data[position:]
         return bodies
 

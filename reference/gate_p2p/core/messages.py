@@ -196,7 +196,7 @@ def decode(body: bytes) -> Message | Ignored | Malformed:
 
 def _problem(message: Message) -> str | None:
     """What msgspec's types cannot say about a message."""
-    if isinstance(message, Ping | Pong):
+    if type(message) is Ping or type(message) is Pong:
         return None if message.id <= MAX_ID else "id is above 2^64-1 (MS-07)"
     if isinstance(message, DomainRegistrationResponse) and message.success and message.domain is None:
         return "success without domain (DR-01)"

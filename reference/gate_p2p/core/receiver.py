@@ -34,6 +34,9 @@ from .states import TABLE, Action, State, Stimulus
 OPEN: Final = frozenset({State.ESTABLISHED, State.RENEWING})
 """The states between the handshake and the end."""
 
+ENDING: Final = frozenset({State.DRAINING, State.CLOSED})
+"""The states in which nothing of the peer is acted on any more."""
+
 _NOT_READY: Final = Refusal(FailureCode.NOT_READY, "the handshake is not done")
 
 
@@ -124,17 +127,17 @@ class Receiver:
         if data:
             self._liveness.last_received = now
         events: list[Event] = []
-        if self._is_over():
+        if self.close_code is not None:
             return events
-        for body in self._frames.feed(data):
-            try:
+        try:
+            for body in self._frames.feed(data):
                 message = m.decode(body)
-            except RemoteProtocolError as violation:
-                self._violation(violation, events)
-                return events
-            self._RECEIVE[type(message)](self, message, events)
-            if self._is_over():
-                return events
+                self._RECEIVE[type(message)](self, message, events)
+                if self._state in ENDING:
+                    return events
+        except RemoteProtocolError as violation:
+            self._violation(violation, events)
+            return events
         if self._frames.violation is not None:
             self._violation(self._frames.violation, events)
         return events
@@ -320,9 +323,6 @@ class Receiver:
             events.append(MessageIgnored("a request whose request_id is too long to be sent back"))
 
     # -- Inside --------------------------------------------------------------------------------
-
-    def _is_over(self) -> bool:
-        return self.close_code is not None
 
     def _move(self, stimulus: Stimulus) -> Action:
         transition = self._row[stimulus]
