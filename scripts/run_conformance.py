@@ -1,0 +1,186 @@
+"""Point the suite at the reference node, in both directions, over real Iroh.
+
+Starts a relay as a process and judges it as acceptor, then lets the suite start a daemon for each case and
+judges it as dialer. Reports go to build/conformance/; the exit status is the worst of the two runs and of the
+relay's own end. Options that are not known here go to both runs of the suite (--only PATTERN).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+REPORTS = ROOT / "build" / "conformance"
+BIN = Path(sys.executable).parent
+GATE_P2P, GATE_CONFORMANCE = str(BIN / "gate-p2p"), str(BIN / "gate-conformance")
+
+DOMAIN = "conformance.test"
+REFUSED_DOMAIN = "refused.test"
+SLOW_DOMAIN = "slow.conformance.test"
+SLOW_SECONDS = 6.5
+START_SECONDS = 30.0
+END_SECONDS = 15.0
+
+
+class NodeError(Exception):
+    """The reference node did not start or did not end as it should; the text is for people."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the suite: what was judged, how it ended, and its report if there is one."""
+
+    role: str
+    node: str
+    status: int
+    seconds: float
+    report: dict[str, Any] | None
+
+
+def new_key(path: Path) -> str:
+    """Create a secret key file; returns the node id, 64 lowercase hexadecimal characters."""
+    done = subprocess.run([GATE_P2P, "keygen", str(path)], capture_output=True, text=True, check=False)
+    found = re.search(r"\b[0-9a-f]{64}\b", done.stdout)
+    if done.returncode or not found:
+        raise NodeError(
+            f"gate-p2p keygen ended with {done.returncode}: {done.stderr.strip() or done.stdout!r}"
+        )
+    return found[0]
+
+
+def policy_options(suite_id: str) -> list[str]:
+    """What makes a reference node serve the suite: the domains that it may act for, one of them slow."""
+    return [
+        *("--allow", f"{suite_id}={DOMAIN}", "--allow", f"{suite_id}={SLOW_DOMAIN}"),
+        *("--dns-delay", f"{SLOW_DOMAIN}={SLOW_SECONDS}"),
+    ]
+
+
+@contextmanager
+def relay(key: Path, suite_id: str, log: Path) -> Iterator[str]:
+    """A reference relay as a process, yields its address; at the end SIGTERM, which has to give status 0."""
+    command = [GATE_P2P, "relay", "--listen", "127.0.0.1:0", "--key", str(key), *policy_options(suite_id)]
+    printed = log.with_suffix(".out")
+    see = f"; see {log.relative_to(ROOT)}"
+    with printed.open("wb") as output, log.open("wb") as errors:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
+        try:
+            address = first_line(printed, process)
+            if not re.fullmatch(r"[0-9a-f]{64}@\S+:\d+", address):
+                raise NodeError(f"the relay printed no address but {address!r}{see}")
+            yield address
+            if process.poll() is not None:
+                raise NodeError(f"the relay ended by itself with status {process.returncode}{see}")
+        finally:
+            status = end(process)
+    if status:
+        raise NodeError(f"the relay ended with status {status} after SIGTERM{see}")
+
+
+def first_line(printed: Path, process: subprocess.Popen[bytes]) -> str:
+    """The first line that a process writes to a file; what there is when it ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while process.poll() is None and time.monotonic() < deadline:
+        line, newline, _ = printed.read_text(encoding="utf-8").partition("\n")
+        if newline:
+            return line.strip()
+        time.sleep(0.02)
+    return printed.read_text(encoding="utf-8").partition("\n")[0].strip()
+
+
+def end(process: subprocess.Popen[bytes]) -> int:
+    """SIGTERM, and SIGKILL for a process that does not obey; returns the exit status."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        return process.wait(timeout=END_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def run_suite(role: str, node: str, target: list[str], key: Path, extra: list[str]) -> Run:
+    """Run the suite once, its terminal report on our standard output."""
+    report = REPORTS / f"{role}.json"
+    report.unlink(missing_ok=True)
+    command = [
+        *(GATE_CONFORMANCE, "run", *target, "--key", str(key), "--domain", DOMAIN),
+        *("--refused-domain", REFUSED_DOMAIN, "--slow-domain", SLOW_DOMAIN),
+        *("--json", str(report), "--junit", str(report.with_suffix(".xml")), *extra),
+    ]
+    started = time.monotonic()
+    status = subprocess.run(command, check=False).returncode
+    seconds = time.monotonic() - started
+    content = json.loads(report.read_text(encoding="utf-8")) if report.exists() else None
+    return Run(role, node, status, seconds, content)
+
+
+def summary(run: Run) -> str:
+    """One line: how many cases ran, over what, in which time, and the MUST set among them."""
+    if run.report is None:
+        return f"{run.role}: no report, the suite ended with status {run.status}"
+    cases = run.report["cases"]
+    must = [case for case in cases if case["level"] == "MUST"]
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in run.report["summary"].items() if count)
+    return (
+        f"{run.role}: {len(cases)} cases over Iroh (loopback) against {run.node} in {run.seconds:.1f} s,"
+        f" {len(must)} of them the MUST set in {run.report['must_seconds']:.1f} s: {verdicts}; "
+        f"exit status {run.status}"
+    )
+
+
+def main() -> int:
+    """Run both directions; returns the worst exit status."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--role", choices=("acceptor", "dialer"), help="judge the reference in this role only"
+    )
+    options, extra = parser.parse_known_args()
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    runs: list[Run] = []
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="gate-conformance-") as directory:
+        try:
+            suite_key = Path(directory) / "suite.key"
+            suite_id = new_key(suite_key)
+            if options.role in (None, "acceptor"):
+                with relay(Path(directory) / "relay.key", suite_id, REPORTS / "relay.log") as address:
+                    print(f"== acceptor: a reference relay at {address}", flush=True)
+                    runs.append(
+                        run_suite("acceptor", "gate-p2p relay", [f"iroh:{address}"], suite_key, extra)
+                    )
+            if options.role in (None, "dialer"):
+                print("== dialer: a reference daemon, started for each case", flush=True)
+                daemon_key = Path(directory) / "daemon.key"
+                new_key(daemon_key)
+                daemon = shlex.join([GATE_P2P, "daemon", "--key", str(daemon_key), *policy_options(suite_id)])
+                dialer = f"{daemon} --relay {{address}}"
+                runs.append(
+                    run_suite("dialer", "gate-p2p daemon", ["listen", "--dialer", dialer], suite_key, extra)
+                )
+        except NodeError as error:
+            problems.append(f"error: {error}")
+    print()
+    for line in [*map(summary, runs), *problems]:
+        print(line)
+    print(f"reports: {REPORTS.relative_to(ROOT)}/")
+    return max([run.status for run in runs] + [4 if problems else 0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
