@@ -1,0 +1,82 @@
+"""gate-p2p daemon."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gate_p2p.cli.failure import Failure
+from gate_p2p.cli.options import name_options, node_options, read_listen, read_names
+
+
+@click.command("daemon")
+@click.option("--relay", required=True, metavar="ADDRESS", help="The relay to dial: <node id>@<ip:port>.")
+@click.option(
+    "--listen",
+    metavar="IP:PORT",
+    help="Where to listen. Default: a free port, on loopback for a relay there, else on all interfaces.",
+)
+@click.option(
+    "--keep-trying", is_flag=True, help="Dial on when the first dial fails, instead of exiting with 3."
+)
+@node_options
+@name_options
+def command(
+    relay: str,
+    listen: str | None,
+    keep_trying: bool,
+    advertise: str | None,
+    key: Path | None,
+    suffix: str,
+    allow: tuple[str, ...],
+    dns_delay: tuple[str, ...],
+    as_json: bool,
+    verbose: int,
+) -> None:
+    """Run a private node that keeps a control connection to its relay, until SIGINT or SIGTERM.
+
+    Its own address is the first line of standard output. A lost connection is dialled again, with growing
+    pauses. With --allow it serves DNS challenges too, from memory, as a relay does.
+
+    \b
+    Examples:
+      gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key
+      gate-p2p daemon --relay <id>@127.0.0.1:31145 --keep-trying --json
+    """
+    from gate_p2p.cli.keyfile import load_or_create
+    from gate_p2p.cli.node import run_node
+    from gate_p2p.cli.output import set_up_logging
+    from gate_p2p.dns.memory import MemoryDnsHandler
+    from gate_p2p.iroh.address import NodeAddress, is_loopback, is_unspecified
+
+    try:
+        relay_address = NodeAddress.parse(relay)
+    except ValueError as error:
+        raise Failure(f"--relay: {error}") from None
+    names = read_names(suffix, allow, dns_delay)
+    if advertise is not None:
+        advertise = read_listen("--advertise", advertise, port_zero=False)
+    if listen is None:
+        first = relay_address.socket_addresses[0]
+        version_6 = first.startswith("[")
+        if is_loopback(first):
+            listen = "[::1]:0" if version_6 else "127.0.0.1:0"
+        else:
+            listen = "[::]:0" if version_6 else "0.0.0.0:0"  # loopback reaches no other host
+    else:
+        listen = read_listen("--listen", listen, port_zero=True)
+        if advertise is None and is_unspecified(listen):
+            raise Failure(
+                f"--listen {listen} is a wildcard: say with --advertise IP:PORT how others dial this node"
+            )
+    set_up_logging(verbose)
+    config = {
+        "listen": listen,
+        "advertise": advertise,
+        "secret_key": None if key is None else load_or_create(key),
+        "dns_challenge_handler": MemoryDnsHandler(delays=names.delays) if allow else None,
+        "suffix": names.suffix,
+        "allowed": names.allowed,
+    }
+    run_node(config, as_json=as_json, relay=relay_address, keep_trying=keep_trying)

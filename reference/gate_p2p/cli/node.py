@@ -1,0 +1,65 @@
+"""A node as a process: bind, print the address, run until a signal, close in order."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+from gate_p2p.cli.failure import UNREACHABLE, Failure
+from gate_p2p.cli.output import Output
+from gate_p2p.core import CloseCode
+from gate_p2p.iroh.address import NodeAddress
+from gate_p2p.iroh.errors import BindError, TransportError
+from gate_p2p.session.session import P2PSession
+
+_log = logging.getLogger("gate_p2p.cli")
+
+
+def run_node(
+    config: Mapping[str, Any], *, as_json: bool, relay: NodeAddress | None = None, keep_trying: bool = False
+) -> None:
+    """Run a session with these arguments of P2PSession. Raises Failure (status 3: bind, unreachable)."""
+    asyncio.run(_run(config, as_json, relay, keep_trying))
+
+
+async def _run(
+    config: Mapping[str, Any], as_json: bool, relay: NodeAddress | None, keep_trying: bool
+) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    output = Output(as_json=as_json, on_gone=stop.set)
+    session = P2PSession(**config)
+    session.subscribe(output.event)
+    try:
+        await session.start()
+    except BindError as error:
+        raise Failure(str(error), UNREACHABLE) from None
+    try:
+        output.listening(session.node_addr())
+        if relay is not None:
+            peer = await session.add_peer(relay, keep_trying=keep_trying)
+            if not keep_trying:
+                await _first_attempt(peer.first_attempt(), stop)
+        await stop.wait()
+        _log.info("shutting down")
+    finally:
+        await session.aclose(CloseCode.SHUTTING_DOWN)
+
+
+async def _first_attempt(attempt: Any, stop: asyncio.Event) -> None:
+    first = asyncio.ensure_future(attempt)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({first, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not first.done():
+        first.cancel()
+        return
+    try:
+        first.result()
+    except TransportError as error:
+        raise Failure(f"{error} (--keep-trying dials on)", UNREACHABLE) from None

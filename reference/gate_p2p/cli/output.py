@@ -1,0 +1,81 @@
+"""What a node says: its address and events on standard output, its log on standard error."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gate_p2p.cli.text import one_line
+
+if TYPE_CHECKING:
+    from gate_p2p.iroh.address import NodeAddress
+    from gate_p2p.session.session import SessionEvent
+
+
+class _Formatter(logging.Formatter):
+    """Messages carry what peers chose: control characters are escaped. Tracebacks keep their lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  logging's name
+        return one_line(super().formatMessage(record))
+
+
+def set_up_logging(verbose: int) -> None:
+    """Log to standard error: in colour on a terminal, else plain lines."""
+    handler: logging.Handler
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
+
+        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+        handler.setFormatter(_Formatter("%(message)s"))
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("gate_p2p")
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("gate_p2p.iroh").setLevel(logging.DEBUG if verbose > 1 else logging.INFO)
+
+
+class Output:
+    """`on_gone` is called when nobody reads standard output any more."""
+
+    def __init__(self, *, as_json: bool, on_gone: Callable[[], None]) -> None:
+        self._as_json = as_json
+        self._on_gone = on_gone
+
+    def listening(self, address: NodeAddress) -> None:
+        """The first line of standard output."""
+        if self._as_json:
+            self._write(
+                json.dumps({"event": "listening", "address": str(address), "node_id": address.node_id})
+            )
+        else:
+            self._write(str(address))
+
+    def event(self, event: SessionEvent) -> None:
+        """An event of the session; the log has it as well."""
+        if not self._as_json:
+            return
+        from gate_p2p.session.session import DialFailed, PeerConnected, PeerLost
+
+        line: dict[str, object]
+        match event:
+            case PeerConnected(peer_id=peer, capabilities=capabilities, dialled=dialled):
+                line = {"event": "peer_connected", "peer": peer, "capabilities": sorted(capabilities)}
+                line["dialled"] = dialled
+            case PeerLost(peer_id=peer, code=code, reason=reason):
+                line = {"event": "peer_lost", "peer": peer, "code": int(code), "reason": reason}
+            case DialFailed(peer_id=peer, reason=reason, retry_in=delay):
+                line = {"event": "dial_failed", "peer": peer, "reason": reason, "retry_in": round(delay, 3)}
+        self._write(json.dumps(line))
+
+    def _write(self, line: str) -> None:
+        try:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+        except BrokenPipeError:
+            self._on_gone()

@@ -1,0 +1,67 @@
+"""gate-p2p relay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gate_p2p.cli.failure import Failure
+from gate_p2p.cli.options import name_options, node_options, read_listen, read_names
+
+
+@click.command("relay")
+@click.option(
+    "--listen",
+    default="127.0.0.1:0",
+    show_default=True,
+    metavar="IP:PORT",
+    help="Where to listen; port 0 takes a free one.",
+)
+@node_options
+@name_options
+def command(
+    listen: str,
+    advertise: str | None,
+    key: Path | None,
+    suffix: str,
+    allow: tuple[str, ...],
+    dns_delay: tuple[str, ...],
+    as_json: bool,
+    verbose: int,
+) -> None:
+    """Run a public relay, until SIGINT or SIGTERM.
+
+    Its address, <node id>@<ip:port>, is the first line of standard output. TXT records that peers ask for are
+    kept in memory, and logged.
+
+    \b
+    Examples:
+      gate-p2p relay
+      gate-p2p relay --listen 0.0.0.0:31145 --advertise 203.0.113.7:31145 --key relay.key
+      gate-p2p relay --allow '*=conformance.test' --dns-delay slow.conformance.test=6.5 --json
+    """
+    from gate_p2p.cli.keyfile import load_or_create
+    from gate_p2p.cli.node import run_node
+    from gate_p2p.cli.output import set_up_logging
+    from gate_p2p.dns.memory import MemoryDnsHandler
+    from gate_p2p.iroh.address import is_unspecified
+
+    names = read_names(suffix, allow, dns_delay)
+    listen = read_listen("--listen", listen, port_zero=True)
+    if advertise is not None:
+        advertise = read_listen("--advertise", advertise, port_zero=False)
+    elif is_unspecified(listen):
+        raise Failure(
+            f"--listen {listen} is a wildcard: say with --advertise IP:PORT how others dial this node"
+        )
+    set_up_logging(verbose)
+    config = {
+        "listen": listen,
+        "advertise": advertise,
+        "secret_key": None if key is None else load_or_create(key),
+        "dns_challenge_handler": MemoryDnsHandler(delays=names.delays),
+        "suffix": names.suffix,
+        "allowed": names.allowed,
+    }
+    run_node(config, as_json=as_json)

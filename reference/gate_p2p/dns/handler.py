@@ -1,0 +1,37 @@
+"""The interface between a node and the DNS of its domain."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from gate_p2p.core import FailureCode, GateError
+
+
+class DnsChallengeError(GateError):
+    """A challenge could not be set or removed. Text and `code` go to the peer that asked (RQ-07, RQ-08)."""
+
+    def __init__(self, text: str, code: str = FailureCode.FAILED) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class DnsChallengeHandler(Protocol):
+    """Sets and removes TXT records under `_acme-challenge.<domain>`. Calls run side by side.
+
+    `peer_id`: 64 lowercase hex, from the transport (AU-03); it may act for `domain`, that is checked before.
+    `domain`: in lower case, without the `_acme-challenge.` prefix. `txt_value`: 43 characters of base64url.
+    """
+
+    async def create(self, peer_id: str, domain: str, txt_value: str) -> None:
+        """Return when every authoritative server answers with the value (DC-13); again is no error (DC-09).
+
+        Raises DnsChallengeError.
+        """
+        ...
+
+    async def cleanup(self, peer_id: str, domain: str, txt_value: str | None) -> None:
+        """Remove one value of this peer, or with None all of them (DC-11); nothing there is no error (DC-10).
+
+        Raises DnsChallengeError.
+        """
+        ...

@@ -1,0 +1,84 @@
+"""What one generation of iroh has to give. All else in the package is written against these protocols.
+
+A generation is a module with `bind`; the one that matches the installed package is loaded by `load()`.
+Its raw calls are **never cancelled** by their callers: uniffi loses what a cancelled call had already got.
+Errors leave it translated into those of `gate_p2p.iroh.errors`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from typing import Protocol, cast
+
+from gate_p2p.iroh.errors import BindError
+
+
+@dataclass(frozen=True)
+class CloseInfo:
+    """How a connection ended. `code`: application code or None (time-out, transport error)."""
+
+    code: int | None
+    by_peer: bool
+    reason: str
+
+
+class RawStream(Protocol):
+    async def read(self, max_bytes: int) -> bytes: ...
+    async def write(self, data: bytes) -> None: ...
+    async def finish(self) -> None: ...
+    async def stopped(self) -> int | None:
+        """None when the peer has everything, finish included; else the code it stopped with."""
+        ...
+
+    async def reset(self, code: int) -> None: ...
+    async def stop(self, code: int) -> None: ...
+
+
+class RawConnection(Protocol):
+    @property
+    def remote_id(self) -> str: ...
+    @property
+    def alpn(self) -> str: ...
+    async def open_stream(self) -> RawStream: ...
+    async def accept_stream(self) -> RawStream: ...
+    def close(self, code: int, reason: bytes) -> None: ...
+    async def closed(self) -> CloseInfo: ...
+
+
+class RawIncoming(Protocol):
+    async def establish(self) -> RawConnection: ...
+    async def refuse(self) -> None: ...
+
+
+class RawEndpoint(Protocol):
+    @property
+    def node_id(self) -> str: ...
+    @property
+    def socket_addresses(self) -> tuple[str, ...]: ...
+    async def connect(self, node_id: str, socket_addresses: Sequence[str], alpn: str) -> RawConnection: ...
+    async def accept_next(self) -> RawIncoming | None: ...
+    async def close(self) -> None: ...
+
+
+class Generation(Protocol):
+    def node_id_of(self, secret_key: bytes) -> str:
+        """The id, 64 lowercase hex, that belongs to 32 bytes of secret key."""
+        ...
+
+    async def bind(
+        self, secret_key: bytes | None, socket_addresses: Sequence[str], alpns: Sequence[str]
+    ) -> RawEndpoint: ...
+
+
+def load() -> Generation:
+    """The adapter of the installed iroh; raises BindError when there is none."""
+    try:
+        version = metadata.version("iroh")
+    except metadata.PackageNotFoundError:
+        raise BindError("iroh is not installed: pip install 'gate-p2p[iroh]'") from None
+    major = version.partition(".")[0]
+    if major != "1":
+        raise BindError(f"iroh {version} is not supported here: install iroh>=1.2,<2")
+    return cast("Generation", import_module("gate_p2p.iroh.iroh1"))

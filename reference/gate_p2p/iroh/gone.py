@@ -1,0 +1,48 @@
+"""Stands in for iroh's connections and streams once their endpoint is closed: every call fails as lost."""
+
+from __future__ import annotations
+
+from gate_p2p.iroh.errors import ConnectionLost
+from gate_p2p.iroh.generation import CloseInfo
+
+
+class GoneConnection:
+    def __init__(self, remote_id: str, alpn: str, error: ConnectionLost) -> None:
+        self.remote_id = remote_id
+        self.alpn = alpn
+        self._error = error
+
+    async def open_stream(self) -> GoneStream:
+        raise self._error
+
+    async def accept_stream(self) -> GoneStream:
+        raise self._error
+
+    def close(self, code: int, reason: bytes) -> None:
+        """Closed already."""
+
+    async def closed(self) -> CloseInfo:
+        return CloseInfo(self._error.code, self._error.by_peer, self._error.reason)
+
+
+class GoneStream:
+    def __init__(self, error: ConnectionLost) -> None:
+        self._error = error
+
+    async def read(self, max_bytes: int) -> bytes:
+        raise self._error
+
+    async def write(self, data: bytes) -> None:
+        raise self._error
+
+    async def finish(self) -> None:
+        raise self._error
+
+    async def stopped(self) -> int | None:
+        raise self._error
+
+    async def reset(self, code: int) -> None:
+        raise self._error
+
+    async def stop(self, code: int) -> None:
+        raise self._error
