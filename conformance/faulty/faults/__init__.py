@@ -1,0 +1,45 @@
+"""One module a chapter; importing this package registers every fault."""
+
+from __future__ import annotations
+
+from . import (
+    authorisation,
+    closing,
+    dns_challenges,
+    dns_names,
+    framing,
+    handshake,
+    handshake_dialer,
+    handshake_renewal,
+    json_reading,
+    liveness,
+    message_ids,
+    messages,
+    own_requests,
+    request_ids,
+    requests,
+    sending,
+    streams,
+    transport,
+)
+
+__all__ = [
+    "authorisation",
+    "closing",
+    "dns_challenges",
+    "dns_names",
+    "framing",
+    "handshake",
+    "handshake_dialer",
+    "handshake_renewal",
+    "json_reading",
+    "liveness",
+    "message_ids",
+    "messages",
+    "own_requests",
+    "request_ids",
+    "requests",
+    "sending",
+    "streams",
+    "transport",
+]

@@ -1,0 +1,95 @@
+"""Faults in closing: codes, what is sent before it, what ends when."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..node import Node
+from ..protocol import VIOLATION, Crash
+from ..registry import fault, variant
+
+HERE = "closing"
+
+variant(
+    HERE,
+    "violation-closed-with-0",
+    "CL-01",
+    does="Closes with 0 after a violation, as 0.1.0 does.",
+    violation_code=0,
+    too_large_code=0,
+)
+variant(
+    HERE, "too-large-closed-with-1", "CL-01", does="Closes with 1 over a length too large.", too_large_code=1
+)
+variant(HERE, "violation-closed-with-2", "CL-01", does="Closes with 2 over any violation.", violation_code=2)
+variant(HERE, "violation-closed-with-3", "CL-01", does="Closes with 3 over a violation.", violation_code=3)
+variant(HERE, "end-closed-with-1", "CL-02", does="Closes with 1 after a clean end.", done_code=1)
+variant(HERE, "end-closed-with-6", "CL-02", does="Closes with 6 after a clean end.", done_code=6)
+variant(
+    HERE,
+    "end-drops-answers",
+    "CL-02",
+    "FR-10",
+    does="Closes at once, whatever is nearly ready.",
+    linger=0.0,
+    answer_delay=0.05,
+)
+variant(HERE, "end-waits-for-all", "CL-02", does="Waits for every request before it closes.", linger=60.0)
+
+
+@fault("end-stays-open", "CL-02")
+class EndStaysOpen(Node):
+    """Leaves the connection open after a clean end."""
+
+    async def on_end_of_stream(self) -> None:
+        if self.buffer:
+            await super().on_end_of_stream()
+
+
+@fault("end-closes-late", "CL-02")
+class EndClosesLate(Node):
+    """Closes 10 s after a clean end."""
+
+    async def on_end_of_stream(self) -> None:
+        if not self.buffer:
+            await asyncio.sleep(10.0)
+        await super().on_end_of_stream()
+
+
+@fault("end-crashes", "TR-05", "CL-02")
+class EndCrashes(Node):
+    """Does not expect the end of the stream."""
+
+    async def on_end_of_stream(self) -> None:
+        raise Crash("unexpected end of file")
+
+
+@fault("end-is-a-violation", "CL-02")
+class EndIsAViolation(Node):
+    """Takes a clean end for a violation."""
+
+    async def on_end_of_stream(self) -> None:
+        self.end(VIOLATION, "the stream ended")
+
+
+@fault("end-drops-all-answers", "CL-02")
+class EndDropsAllAnswers(Node):
+    """Ends every request at a clean end."""
+
+    answer_delay = 0.05
+
+    async def on_end_of_stream(self) -> None:
+        for task in self.handlers:
+            task.cancel()
+        await super().on_end_of_stream()
+
+
+@fault("violation-aborts", "FR-09", "FR-10", "CL-01")
+class ViolationAborts(Node):
+    """Closes the connection at a violation before what it wrote is delivered."""
+
+    answer_delay = 0.05
+
+    async def farewell(self) -> None:
+        for task in self.handlers:
+            task.cancel()

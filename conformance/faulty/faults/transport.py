@@ -1,0 +1,146 @@
+"""Faults around streams and connections."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..node import Node
+from ..protocol import VIOLATION, Message, Violation
+from ..registry import ACCEPTOR, DIALER, fault, variant
+
+HERE = "transport"
+
+variant(
+    HERE,
+    "second-stream-closes",
+    "TR-03",
+    does="Closes the connection over a second stream.",
+    roles=ACCEPTOR,
+    over="iroh",
+    second_stream="close",
+)
+variant(
+    HERE,
+    "second-stream-served",
+    "TR-02",
+    does="Serves a second stream like the first.",
+    roles=ACCEPTOR,
+    over="iroh",
+    second_stream="serve",
+)
+
+
+variant(
+    HERE,
+    "dials-without-stream",
+    "TR-01",
+    "HS-01",
+    does="Dials, and opens no stream.",
+    roles=DIALER,
+    over="iroh",
+    dialled_streams=0,
+)
+variant(
+    HERE,
+    "dials-two-streams",
+    "TR-01",
+    does="Dials, and speaks on two streams.",
+    roles=DIALER,
+    over="iroh",
+    dialled_streams=2,
+)
+
+
+@fault("one-connection-a-peer", "TR-04", roles=ACCEPTOR)
+class OneConnectionAPeer(Node):
+    """Closes the connection of a peer when it opens another."""
+
+    async def start(self) -> None:
+        for node in list(self.world.connections):
+            if node is not self and node.peer_id == self.peer_id:
+                node.end(self.done_code, "replaced")
+        await super().start()
+
+
+@fault("second-connection-refused", "TR-04", roles=ACCEPTOR)
+class SecondConnectionRefused(Node):
+    """Closes a second connection of a peer."""
+
+    async def start(self) -> None:
+        if len(self.world.connections) > 1:
+            self.end(VIOLATION, "connected already")
+
+
+@fault("one-connection-at-a-time", "TR-04", roles=ACCEPTOR)
+class OneConnectionAtATime(Node):
+    """Serves a connection when the one before it has ended."""
+
+    async def read_on(self) -> None:
+        while self.world.connections[0] is not self:
+            self.opened = self.now()
+            await asyncio.sleep(0.1)
+        await super().read_on()
+
+
+@fault("violation-closes-all", "TR-04", "TR-05", roles=ACCEPTOR)
+class ViolationClosesAll(Node):
+    """Closes every connection over a violation on one."""
+
+    async def on_violation(self, violation: Violation) -> None:
+        for node in self.world.connections:
+            node.end(violation.code, violation.reason)
+        await super().on_violation(violation)
+
+
+@fault("violation-bans-peer", "TR-05", "TR-04", roles=ACCEPTOR)
+class ViolationBansPeer(Node):
+    """Serves a peer no more after a violation."""
+
+    async def on_violation(self, violation: Violation) -> None:
+        self.world.dead = True
+        await super().on_violation(violation)
+
+
+@fault("end-closes-all", "TR-04", roles=ACCEPTOR)
+class EndClosesAll(Node):
+    """Closes every connection at the end of one."""
+
+    async def on_end_of_stream(self) -> None:
+        for node in self.world.connections:
+            node.end(self.done_code, "the peer is gone")
+        await super().on_end_of_stream()
+
+
+@fault("answers-on-the-latest-connection", "TR-04", "LV-01", "RQ-01", "HS-02", roles=ACCEPTOR)
+class AnswersOnTheLatestConnection(Node):
+    """Sends on the connection that the peer opened last."""
+
+    async def on_ping(self, message: Message) -> None:
+        await Node.on_ping(self.world.connections[-1], message)
+
+
+@fault("handshake-shared", "TR-04", "HS-07", roles=ACCEPTOR)
+class HandshakeShared(Node):
+    """Takes a peer for ready on every connection when it is on one."""
+
+    def check_handshake(self, message: Message) -> None:
+        if not any(node.established for node in self.world.connections):
+            super().check_handshake(message)
+
+
+@fault("abort-crashes", "TR-05")
+class AbortCrashes(Node):
+    """Does not catch the loss of a connection."""
+
+    def lose(self, reason: str) -> None:
+        self.world.dead = True
+        super().lose(reason)
+
+
+@fault("stops-after-one-connection", "TR-05", "TR-04", roles=ACCEPTOR)
+class StopsAfterOneConnection(Node):
+    """Ends the process with its first connection."""
+
+    async def on_end_of_stream(self) -> None:
+        self.world.dead = True
+        await super().on_end_of_stream()

@@ -1,0 +1,55 @@
+"""`py:faulty.targets:NAME`: the nodes as factories for targets in memory.
+
+NAME is `correct`, or the name of a fault, a choice or a null node; hyphens may be written as underscores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from . import choices, faults
+from .node import Node
+from .nulls import NULLS, run_null
+from .protocol import Stream
+from .registry import CHOICES, FAULTS
+from .world import World
+
+Factory = Callable[..., Awaitable[None]]
+
+__all__ = ["choices", "class_named", "factory_named", "faults", "names"]
+
+
+def names() -> list[str]:
+    """Every name that there is a node for."""
+    return ["correct", *CHOICES, *FAULTS, *NULLS]
+
+
+def class_named(name: str) -> type[Node]:
+    """The node of that name; KeyError when there is none."""
+    if name == "correct":
+        return Node
+    return (FAULTS.get(name) or CHOICES[name]).node
+
+
+def factory_named(name: str, world: World | None = None) -> Factory:
+    """A factory for control streams, all of one node; KeyError for an unknown name."""
+    if name in NULLS:
+
+        async def null_factory(stream: Stream, *, role: str, peer_id: str) -> None:
+            await run_null(name, stream)
+
+        return null_factory
+
+    node, shared = class_named(name), world or World()
+
+    async def factory(stream: Stream, *, role: str, peer_id: str) -> None:
+        await node(stream, role=role, peer_id=peer_id, world=shared).run()
+
+    return factory
+
+
+def __getattr__(name: str) -> Factory:
+    try:
+        return factory_named(name.replace("_", "-"))
+    except KeyError:
+        raise AttributeError(f"module faulty.targets has no node named {name!r}") from None

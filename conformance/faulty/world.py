@@ -1,0 +1,38 @@
+"""What all connections of one node share: its records, its quota, its policy."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+DOMAIN = "conformance.test"
+SLOW_DOMAIN = "slow.conformance.test"
+SLOW_SECONDS = 6.5
+
+
+class World:
+    """One node: TXT records in memory, the requests in flight of each peer, the open connections."""
+
+    def __init__(self, node_id: str = "5a" * 32) -> None:
+        self.node_id = node_id
+        # (name, value) -> the peers that created it
+        self.records: dict[tuple[str, str], set[str]] = {}
+        self.in_flight: Counter[str] = Counter()
+        self.connections: list[Any] = []
+        self.dead = False
+
+    def create(self, name: str, value: str, peer_id: str) -> None:
+        """DC-08, DC-09: values stand side by side; the same one again adds nothing."""
+        self.records.setdefault((name.lower(), value), set()).add(peer_id)
+
+    def cleanup(self, name: str, value: str | None, peer_id: str) -> None:
+        """DC-10, DC-11: removes the value, or all of this peer's; what is not there is no error."""
+        for key in [key for key in self.records if key[0] == name.lower() and value in (None, key[1])]:
+            creators = self.records[key]
+            creators.discard(peer_id)
+            if not creators:
+                del self.records[key]
+
+    def values(self, name: str) -> list[str]:
+        """The TXT values that stand under `name`."""
+        return [value for owner, value in self.records if owner == name.lower()]

@@ -1,0 +1,120 @@
+"""Closing: the code after a violation, and a clean end of the stream."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gate_conformance import codec
+from gate_conformance.case import case
+from gate_conformance.cases._support import expect_pong, ping_frame, pong_ids, quick_requests, unanswered
+from gate_conformance.codec import MAX_BODY, frame
+
+if TYPE_CHECKING:
+    from gate_conformance.link import End, Link
+    from gate_conformance.trial import Trial
+
+
+def _needs_code(t: Trial, link: Link) -> None:
+    if link.channel.kind != "stream":
+        t.not_testable("standard output has no close code")
+
+
+def _check_code(t: Trial, end: End, *codes: int) -> None:
+    wanted = " or ".join(str(code) for code in codes)
+    t.check(
+        end.code in codes,
+        f"a connection closed with code {wanted}",
+        "no close code" if end.code is None else f"code {end.code}",
+    )
+
+
+def _code_case(name: str, what: str, raw: bytes, code: int, *, finish: bool = False) -> None:
+    async def closes_with(t: Trial) -> None:
+        link = await t.established()
+        _needs_code(t, link)
+        await link.barrier()
+        await link.send_raw(raw)
+        if finish:
+            await link.finish()
+        _check_code(t, await t.expect_violation(link), code)
+
+    closes_with.__doc__ = f"{what} closes the connection with code {code}."
+    case(f"closing.code-{name}", requirement="CL-01")(closes_with)
+
+
+_code_case("oversize", "A length of 10,485,761", (MAX_BODY + 1).to_bytes(4, "big"), 2)
+_code_case("oversize-sign-bit", "A length with the highest bit set", b"\xff\xff\xff\xff", 2)
+_code_case("zero-length", "A length of 0", bytes(4), 1)
+_code_case("bad-json", "A body that is no JSON", frame(b"{]"), 1)
+_code_case("bad-utf-8", "A body that is no UTF-8", frame(b'"\xff"'), 1)
+_code_case("bom", "A body with a byte order mark", frame(b"\xef\xbb\xbf{}"), 1)
+_code_case("eof-in-body", "An end of stream inside a body", b"\0\0\0\x09{", 1, finish=True)
+_code_case("eof-in-prefix", "An end of stream inside a prefix", b"\0\0\0", 1, finish=True)
+_code_case("eof-after-one-byte", "An end of stream after the first byte of a prefix", b"\0", 1, finish=True)
+_code_case("eof-after-prefix", "An end of stream after a prefix", b"\0\0\0\x05", 1, finish=True)
+
+
+@case("closing.finish", requirement="CL-02")
+async def finish(t: Trial) -> None:
+    """After a clean end of the stream the node closes with code 0 within 5 s."""
+    link = await t.established()
+    await link.barrier()
+    await link.finish()
+    end = await link.expect_end(within=5.0)
+    if link.channel.kind == "stream":
+        _check_code(t, end, 0)
+    await t.still_serving()
+
+
+@case("closing.finish-with-answers", requirement="CL-02")
+async def finish_with_answers(t: Trial) -> None:
+    """Answers that are ready are sent after a clean end of the peer's direction."""
+    link = await t.established()
+    await link.barrier()
+    requests = await quick_requests(t, link)
+    pings = [link.fresh_id() for _ in range(20)]
+    await link.send_raw(
+        b"".join(map(codec.encode, requests)) + b"".join(ping_frame(ident) for ident in pings)
+    )
+    await link.finish()
+    end = await link.expect_end(within=5.0)
+    missing = [ident for ident in pings if ident not in pong_ids(link.received)]
+    t.check(not missing, "a Pong for each Ping before the end", f"{len(missing)} of {len(pings)} missing")
+    late = unanswered(link, requests)
+    t.check(not late, "the responses before the end", f"the connection ended without those to {late}")
+    if link.channel.kind == "stream":
+        _check_code(t, end, 0)
+    await t.still_serving()
+
+
+@case("closing.finish-while-pending", requirement="CL-02", seconds=3.0)
+async def finish_while_pending(t: Trial) -> None:
+    """A request that is still pending does not hold up the close after a clean end."""
+    if t.options.slow_domain is None:
+        t.not_testable("needs --slow-domain, a name whose handler takes at least 6 s")
+    link = await t.established()
+    request = {
+        "type": "DnsChallengeCreate",
+        "request_id": link.fresh_request_id(),
+        "domain": t.options.slow_domain,
+        "txt_value": "B" * 43,
+    }
+    await link.send(request)
+    await link.barrier()
+    await link.finish()
+    end = await link.expect_end(within=5.0)
+    if link.channel.kind == "stream":
+        _check_code(t, end, 0)
+    await t.still_serving()
+
+
+@case("closing.finish-before-handshake", requirement="CL-02", roles=("acceptor",))
+async def finish_before_handshake(t: Trial) -> None:
+    """A stream that ends before any Handshake is closed within 5 s too."""
+    link = await t.connect()
+    ident = link.fresh_id()
+    await link.send_raw(ping_frame(ident))
+    await expect_pong(t, link, ident)
+    await link.finish()
+    await link.expect_end(within=5.0)
+    await t.still_serving()

@@ -1,0 +1,148 @@
+"""DNS challenges: what the zone shows, looked up with ``--dns``; alone, so that no other case disturbs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gate_conformance.case import case
+from gate_conformance.cases._dns import gone, needs_dns, values
+from gate_conformance.cases._requests import (
+    CLEANUP,
+    CREATE,
+    Message,
+    answer,
+    first_create,
+    must_succeed,
+    refusal,
+    remove,
+    request,
+)
+
+if TYPE_CHECKING:
+    from gate_conformance.link import Link
+    from gate_conformance.trial import Trial
+
+
+async def created_values(t: Trial, link: Link, count: int) -> list[Message]:
+    """Create so many values under ``--domain``, and see them in the zone."""
+    made = [await first_create(t, link, "DC-01")]
+    for _ in range(count - 1):
+        made.append(request(t, link, CREATE))
+        await must_succeed(t, link, made[-1], "DC-08")
+    return made
+
+
+async def shown(t: Trial, message: Message, requirement: str | None = None) -> None:
+    """Fail unless the zone has this value exactly once."""
+    found = await values(t, t.options.domain)
+    count = found.count(message["txt_value"])
+    if count != 1:
+        t.fail(f"one TXT record {message['txt_value']}", f"{count} of them among {found}", requirement)
+
+
+async def removed(t: Trial, message: Message, requirement: str | None = None) -> None:
+    """Fail when the zone keeps this value."""
+    if not await gone(t, t.options.domain, message["txt_value"]):
+        t.fail(f"no TXT record {message['txt_value']}", "it is still there", requirement)
+
+
+@case("dns-challenges.record-published", requirement="DC-13", exclusive=True)
+async def record_published(t: Trial) -> None:
+    """After a successful Create the zone answers with the value, and after Cleanup it does not."""
+    needs_dns(t)
+    link = await t.established()
+    (made,) = await created_values(t, link, 1)
+    await shown(t, made)
+    await remove(t, link, made)
+    await removed(t, made, "DC-02")
+
+
+@case("dns-challenges.records-side-by-side", requirement="DC-08", exclusive=True)
+async def records_side_by_side(t: Trial) -> None:
+    """Two values stand in the zone together."""
+    needs_dns(t)
+    link = await t.established()
+    made = await created_values(t, link, 2)
+    for message in made:
+        await shown(t, message)
+    for message in made:
+        await remove(t, link, message)
+
+
+@case("dns-challenges.record-not-doubled", requirement="DC-09", exclusive=True)
+async def record_not_doubled(t: Trial) -> None:
+    """Create repeated makes no second record, and one Cleanup removes it."""
+    needs_dns(t)
+    link = await t.established()
+    (made,) = await created_values(t, link, 1)
+    for domain in (t.options.domain, t.options.domain.upper()):
+        await must_succeed(t, link, request(t, link, CREATE, domain=domain, txt_value=made["txt_value"]))
+        await shown(t, made)
+    await remove(t, link, made)
+    await removed(t, made)
+
+
+@case("dns-challenges.one-record-removed", requirement="DC-11", exclusive=True)
+async def one_record_removed(t: Trial) -> None:
+    """Cleanup with `txt_value` removes that value and no other; a value that is not there removes nothing."""
+    needs_dns(t)
+    link = await t.established()
+    first, second = await created_values(t, link, 2)
+    await must_succeed(t, link, request(t, link, CLEANUP), "DC-10")
+    await shown(t, first)
+    await remove(t, link, first)
+    await removed(t, first)
+    await shown(t, second)
+    await remove(t, link, second)
+    await removed(t, second)
+
+
+@case("dns-challenges.all-records-removed", requirement="DC-11", exclusive=True)
+async def all_records_removed(t: Trial) -> None:
+    """Cleanup without `txt_value`, in whatever case, removes all values; null is the same."""
+    needs_dns(t)
+    link = await t.established()
+    for members in ({}, {"txt_value": None}, {"domain": t.options.domain.upper()}):
+        made = await created_values(t, link, 3)
+        message = request(t, link, CLEANUP)
+        del message["txt_value"]
+        await must_succeed(t, link, {**message, **members})
+        for one in made:
+            await removed(t, one)
+
+
+@case("dns-challenges.nothing-from-a-refused-create", requirement="DC-06", exclusive=True)
+async def nothing_from_refused(t: Trial) -> None:
+    """A Create or Cleanup that is refused changes nothing in the zone."""
+    needs_dns(t)
+    link = await t.established()
+    (made,) = await created_values(t, link, 1)
+    await refusal(t, link, request(t, link, CREATE, txt_value=f"{made['txt_value']}="))
+    await refusal(t, link, request(t, link, CLEANUP, txt_value=f"{made['txt_value']}="))
+    await link.send(request(t, link, CLEANUP, txt_value=7))
+    await link.settle(0.5)
+    await shown(t, made)
+    await remove(t, link, made)
+
+
+@case("dns-challenges.nothing-before-the-handshake", requirement="HS-07", exclusive=True, roles=("acceptor",))
+async def nothing_before_handshake(t: Trial) -> None:
+    """A Create before the handshake publishes nothing."""
+    needs_dns(t)
+    link = await t.connect()
+    early = request(t, link, CREATE)
+    await refusal(t, link, early, "not_ready")
+    await link.settle(0.5)
+    await removed(t, early)
+
+
+@case("dns-challenges.upper-case-record", requirement="DC-04", exclusive=True)
+async def upper_case_record(t: Trial) -> None:
+    """A value created in upper case is published, and cleaned up in lower case."""
+    needs_dns(t)
+    link = await t.established()
+    await answer(t, link, request(t, link, CLEANUP))
+    made = await first_create(t, link, "DC-01", domain=t.options.domain.upper())
+    await shown(t, made)
+    await remove(t, link, {**made, "domain": t.options.domain})
+    await removed(t, made)

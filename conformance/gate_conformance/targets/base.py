@@ -1,0 +1,54 @@
+"""What every kind of target has."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from gate_conformance.channel import Channel
+from gate_conformance.verdicts import TargetGone
+
+
+def _nothing(line: str) -> None:
+    """Where nobody listens to announcements."""
+
+
+@dataclass(frozen=True)
+class TargetOptions:
+    """What targets are made with. ``announce`` shows a line that the user needs (the address to dial)."""
+
+    key: bytes
+    peer_id: str
+    role: str | None = None
+    dialer: str | None = None
+    announce: Callable[[str], None] = field(default=_nothing)
+
+
+class Target:
+    """One node under test.
+
+    ``persistent``: it goes on when a stream ends. ``virtual``: it runs on a loop with virtual time.
+    ``limit``: how many streams it can serve side by side, None for any number.
+    """
+
+    persistent = False
+    virtual = False
+    limit: int | None = None
+
+    def __init__(self, text: str, role: str) -> None:
+        self.text = text
+        self.role = role
+
+    async def start(self) -> None:
+        """Reach the target. Raises TargetGone when it cannot be reached."""
+
+    async def open(self) -> Channel:
+        """A fresh control stream. Raises TargetGone."""
+        raise NotImplementedError
+
+    async def confirm_gone(self) -> TargetGone | None:
+        """After a failed open(): one more look; None when the target is there after all."""
+        return None
+
+    async def aclose(self) -> None:
+        """Let go of everything."""

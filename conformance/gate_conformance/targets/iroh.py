@@ -1,0 +1,156 @@
+"""``iroh:<id>@<ip:port>``: a node that the suite dials, one connection per control stream."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from typing import TYPE_CHECKING
+
+from gate_conformance.channel import Channel, ChannelLost, ChannelReset, CloseReport
+from gate_conformance.targets.base import Target, TargetOptions
+from gate_conformance.verdicts import TargetGone, UsageError
+
+if TYPE_CHECKING:
+    from gate_p2p.iroh import Endpoint, IrohConnection, IrohStream, NodeAddress
+
+_FIRST_DIAL = 30.0
+_NEXT_DIAL = 6.0
+_HINT = "is the node running, is its id right, and does it listen on that ip:port (UDP) for gate/control/1.0?"
+
+
+class IrohChannel:
+    """One stream on one Iroh connection."""
+
+    grace = 0.0
+    slack = 0.5
+    kind = "stream"
+
+    def __init__(self, connection: IrohConnection, stream: IrohStream, owner: bool = True) -> None:
+        self.remote_id = connection.remote_id
+        self._connection, self.stream = connection, stream
+        self._owner = owner
+
+    async def read(self) -> bytes:
+        from gate_p2p.iroh import ConnectionLost, StreamReset
+
+        try:
+            return await self.stream.read()
+        except StreamReset as error:
+            raise ChannelReset(error.code) from None
+        except ConnectionLost as error:
+            raise ChannelLost(error.code, error.by_peer, error.reason) from None
+
+    async def write(self, data: bytes) -> None:
+        await self._quietly(self.stream.write(data))
+
+    async def finish(self) -> None:
+        await self._quietly(self.stream.finish())
+
+    async def _quietly(self, work: object) -> None:
+        from gate_p2p.iroh import ConnectionLost, StreamReset, TransportError
+
+        try:
+            await work  # type: ignore[misc]
+        except StreamReset as error:
+            raise ChannelReset(error.code) from None
+        except ConnectionLost as error:
+            raise ChannelLost(error.code, error.by_peer, error.reason) from None
+        except TransportError as error:
+            raise ChannelLost(None, False, str(error)) from None
+
+    def close(self, code: int = 0, reason: str = "") -> None:
+        self._connection.close(code, reason)
+
+    async def wait_closed(self, within: float) -> CloseReport:
+        try:
+            info = await asyncio.wait_for(self._connection.wait_closed(), within)
+        except TimeoutError:
+            return CloseReport()
+        return CloseReport(code=info.code if info.by_peer else None)
+
+    async def release(self) -> CloseReport:
+        if self._owner:
+            self._connection.close(0)
+        return CloseReport()
+
+    async def open_second(self) -> Channel | None:
+        from gate_p2p.iroh import TransportError
+
+        try:
+            stream = await self._connection.open_stream()
+        except TransportError as error:
+            raise ChannelLost(None, True, str(error)) from None
+        return IrohChannel(self._connection, stream, owner=False)
+
+
+def parse_address(text: str) -> NodeAddress:
+    """The address, or UsageError in the words of the adapter."""
+    from gate_p2p.iroh import NodeAddress
+
+    try:
+        return NodeAddress.parse(text)
+    except ValueError as error:
+        raise UsageError(f"iroh:{text} is no target: {error}") from None
+
+
+def local_for(socket_address: str) -> str:
+    """Where to bind for dialling that address: the loopback interface when that is enough."""
+    host = socket_address.rpartition(":")[0].strip("[]")
+    address = ipaddress.ip_address(host)
+    if address.is_loopback:
+        return "[::1]:0" if address.version == 6 else "127.0.0.1:0"
+    return "[::]:0" if address.version == 6 else "0.0.0.0:0"
+
+
+class IrohTarget(Target):
+    """One endpoint; each stream is a new connection."""
+
+    persistent = True
+
+    def __init__(self, text: str, rest: str, options: TargetOptions) -> None:
+        super().__init__(text, "acceptor")
+        self._address = parse_address(rest)
+        self._options = options
+        self._endpoint: Endpoint | None = None
+
+    async def start(self) -> None:
+        from gate_p2p.iroh import BindError, Endpoint
+
+        try:
+            self._endpoint = await Endpoint.bind(
+                self._options.key, listen=local_for(self._address.socket_addresses[0])
+            )
+        except BindError as error:
+            raise TargetGone(f"cannot open an Iroh endpoint: {error}") from None
+        connection = await self._dial(_FIRST_DIAL)
+        connection.close(0)
+
+    async def _dial(self, timeout: float) -> IrohConnection:
+        from gate_p2p.iroh import ALPN_CONTROL, DialError
+
+        assert self._endpoint is not None
+        try:
+            return await self._endpoint.dial(self._address, ALPN_CONTROL, timeout=timeout)
+        except DialError as error:
+            raise TargetGone(" ".join(str(error).split()), _HINT) from None
+
+    async def open(self) -> Channel:
+        from gate_p2p.iroh import TransportError
+
+        connection = await self._dial(_NEXT_DIAL)
+        try:
+            return IrohChannel(connection, await connection.open_stream())
+        except TransportError as error:
+            raise TargetGone(f"no stream on a new connection: {error}") from None
+
+    async def confirm_gone(self) -> TargetGone | None:
+        try:
+            connection = await self._dial(_NEXT_DIAL)
+        except TargetGone as gone:
+            return gone
+        connection.close(0)
+        return None
+
+    async def aclose(self) -> None:
+        if self._endpoint is not None:
+            await self._endpoint.aclose()

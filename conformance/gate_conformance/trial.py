@@ -1,0 +1,202 @@
+"""Trial: one execution of one case against the target."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NoReturn, Protocol
+
+from gate_conformance import spec
+from gate_conformance.channel import Channel, CloseReport
+from gate_conformance.link import End, Link
+from gate_conformance.transcript import Transcript
+from gate_conformance.verdicts import (
+    CaseFailed,
+    CaseInconclusive,
+    CaseNotTestable,
+    CaseUnsupported,
+    Deviation,
+    TargetGone,
+)
+
+if TYPE_CHECKING:
+    from gate_conformance.case import Case
+
+CAPABILITIES = ("inference", "sni_proxy", "dns_challenge")
+_ids = itertools.count(1000)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user said about the target; ``peer_id`` is the suite's own id."""
+
+    domain: str = "conformance.test"
+    refused_domain: str | None = None
+    slow_domain: str | None = None
+    dns: str | None = None
+    peer_id: str = "0" * 64
+
+
+class Opener(Protocol):
+    """The part of a target that a trial uses."""
+
+    persistent: bool  # a node that goes on when a stream ends: an Iroh node, no process of our own
+
+    async def open(self) -> Channel: ...
+
+
+@dataclass
+class Health:
+    """What the smoke cases found out: requirement id -> case id, for each that failed."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class Trial:
+    """What a case works with. ``role`` is the role of the target."""
+
+    def __init__(
+        self, case: Case, target: Opener, role: str, options: Options, health: Health | None = None
+    ) -> None:
+        self.case = case
+        self.role = role
+        self.options = options
+        self.health = health or Health()
+        self.warnings: list[Deviation] = []
+        self.notes: list[str] = []
+        self.links: list[Link] = []
+        self.transcript = Transcript(self.now)
+        self._target = target
+        self.shared: Link | None = None
+
+    def now(self) -> float:
+        """Seconds on the loop's clock, which is virtual for ``py:`` targets."""
+        return asyncio.get_running_loop().time()
+
+    def fresh_id(self) -> int:
+        """A number that no other Ping or request of this run has."""
+        return next(_ids)
+
+    # -- links
+
+    async def connect(self) -> Link:
+        """A fresh control stream on which we have sent nothing; the target as dialer has opened it."""
+        link = Link(self, await self._target.open())
+        self.links.append(link)
+        return link
+
+    async def established(
+        self, capabilities: tuple[str, ...] | list[str] = CAPABILITIES, node_id: str | None = None
+    ) -> Link:
+        """A link with the handshake done, in either role."""
+        link = await self.connect()
+        wanted = list(capabilities)
+        within = 1.5 if {"HS-01", "HS-02"} & set(self.health.failed) else 5.0
+        if self.role == "acceptor":
+            own = self.options.peer_id if node_id is None else node_id
+            await link.send({"type": "Handshake", "node_id": own, "capabilities": wanted})
+            answer = await link.expect("HandshakeResponse", within, "HS-02")
+            if answer["accepted"] is not True:
+                self.inconclusive("the target refuses the suite's Handshake: is its key allowed there?")
+        else:
+            await link.expect("Handshake", within, "HS-01")
+            await link.send({"type": "HandshakeResponse", "accepted": True, "capabilities": wanted})
+        return link
+
+    async def shared_link(self) -> Link:
+        """An established link that the examples of one case share; a new one when the last has ended."""
+        link = self.shared
+        if link is None or link.ended is not None or link.audit.mid_frame:
+            self.shared = link = await self.established()
+        return link
+
+    def drop_shared(self) -> None:
+        """The next example begins on a new link."""
+        self.shared = None
+
+    async def expect_violation(self, link: Link, within: float = 5.0, code: int | None = None) -> End:
+        """The target ends the connection in time, and serves on; another close ``code`` warns (CL-01)."""
+        end = await link.expect_end(within)
+        if code is not None and end.code is not None and end.code != code:
+            self.warn(f"close code {code}", f"{end.code}", "CL-01")
+        await self.still_serving()
+        return end
+
+    async def still_serving(self) -> None:
+        """A new connection is served: handshake and Ping (TR-05).
+
+        Not repeated where each stream has a process of its own, and this case has heard from one.
+        """
+        heard = any(link.received for link in self.links)
+        if self.role != "acceptor" or (heard and not self._target.persistent):
+            return
+        for requirement, case_id in self.health.failed.items():
+            self.inconclusive(
+                f"cannot tell whether the target still serves: {case_id} failed ({requirement})"
+            )
+        try:
+            link = await self.established()
+            await link.barrier()
+        except CaseFailed as failure:
+            raise CaseFailed("the target still serves a new connection", failure.actual, "TR-05") from failure
+        except TargetGone as gone:
+            raise CaseFailed("the target still serves a new connection", str(gone), "TR-05") from gone
+        await self.forget(link)
+
+    async def forget(self, link: Link) -> None:
+        """Release a link before the end of the case; a crash fails it (TR-05)."""
+        if link in self.links:
+            self.links.remove(link)
+        report = await link.release()
+        if report.crash is not None:
+            raise crash_failure(report)
+
+    # -- verdicts
+
+    def fail(self, expected: str, actual: str, requirement: str | None = None) -> NoReturn:
+        """End the case: the target broke ``requirement`` (the case's own when None)."""
+        raise CaseFailed(expected, actual, requirement)
+
+    def warn(self, expected: str, actual: str, requirement: str | None = None) -> None:
+        """Record that a SHOULD was not met, and go on. Raises ValueError for a MUST."""
+        broken = requirement or self.case.requirement
+        if spec.requirement(broken).level == "MUST":
+            raise ValueError(f"{self.case.id} warns about {broken}, which is a MUST")
+        deviation = Deviation(broken, expected, actual)
+        if deviation not in self.warnings and len(self.warnings) < 20:
+            self.warnings.append(deviation)
+
+    def check(self, condition: object, expected: str, actual: str, requirement: str | None = None) -> None:
+        """Unless the condition holds, fail() for a MUST and warn() for a SHOULD or MAY."""
+        if condition:
+            return
+        if spec.requirement(requirement or self.case.requirement).level == "MUST":
+            self.fail(expected, actual, requirement)
+        self.warn(expected, actual, requirement)
+
+    def unsupported(self, reason: str) -> NoReturn:
+        raise CaseUnsupported(reason)
+
+    def not_testable(self, reason: str) -> NoReturn:
+        raise CaseNotTestable(reason)
+
+    def inconclusive(self, reason: str) -> NoReturn:
+        raise CaseInconclusive(reason)
+
+    def note(self, text: str) -> None:
+        """Goes into the message of a pass."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def crash_failure(report: CloseReport, seen: str = "") -> CaseFailed:
+    words = str(report.crash)
+    if report.diagnostics:
+        words += f"; the last it said: {report.diagnostics[-600:]}"
+    if seen:
+        words += f"; the case saw: {seen}"
+    return CaseFailed("the target stays up, and ends without an error", words, "TR-05")
+
+
+__all__ = ["CAPABILITIES", "Health", "Opener", "Options", "Trial", "crash_failure"]
