@@ -42,7 +42,7 @@ generate: $(STAMP) ## write the documentation pages that come from spec/ and the
 	$(BIN)/python scripts/generate_docs.py
 
 docs: generate ## build the documentation site into site/
-	$(BIN)/mkdocs build --strict --quiet
+	$(BIN)/mkdocs build --strict
 
 docs-serve: generate ## serve the documentation on 127.0.0.1:8000 while it is written
 	$(BIN)/mkdocs serve

@@ -78,7 +78,8 @@ async def _in_time(trial: Trial, drawn: dict[str, Any]) -> None:
     except TimeoutError:
         if not scope.expired():
             raise
-        raise CaseFailed(f"the case comes to an end within {limit:g} s", "it was still going on") from None
+        # every wait that judges the target has a bound of its own; their sum does not judge it
+        raise CaseInconclusive(f"the case was still going on after {limit:g} s") from None
 
 
 async def look_back(trial: Trial, settle: float) -> None:
@@ -116,6 +117,8 @@ async def run_plain(case: Case, context: Context) -> Result:
         raise
     except Exception as caught:  # noqa: BLE001 - whatever it is, it becomes a verdict
         error = caught
+    finally:
+        trial.release_slow_domain()
     return conclude(case, context.health, trial, error, trial.now() - start)
 
 

@@ -46,11 +46,15 @@ class Opener(Protocol):
     async def open(self) -> Channel: ...
 
 
+SLOW_SLOTS = 3  # a node may keep few values under one name: so many cases use the slow domain at a time
+
+
 @dataclass
 class Health:
-    """What the smoke cases found out: requirement id -> case id, for each that failed."""
+    """What the cases of one run share. ``failed``: requirement id -> case id, for each failed smoke case."""
 
     failed: dict[str, str] = field(default_factory=dict)
+    slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
 
 
 class Trial:
@@ -69,6 +73,7 @@ class Trial:
         self.transcript = Transcript(self.now)
         self._target = target
         self.shared: Link | None = None
+        self._holds_slow_slot = False
 
     def now(self) -> float:
         """Seconds on the loop's clock, which is virtual for ``py:`` targets."""
@@ -77,6 +82,21 @@ class Trial:
     def fresh_id(self) -> int:
         """A number that no other Ping or request of this run has."""
         return next(_ids)
+
+    async def slow_domain(self) -> str:
+        """The domain with the slow handler, once few enough other cases use it; not testable without one."""
+        if not self.options.slow_domain:
+            self.not_testable("needs --slow-domain, a name whose handler takes at least 6 s")
+        if not self._holds_slow_slot:
+            await self.health.slow_slots.acquire()
+            self._holds_slow_slot = True
+        return self.options.slow_domain
+
+    def release_slow_domain(self) -> None:
+        """Make room for another case."""
+        if self._holds_slow_slot:
+            self._holds_slow_slot = False
+            self.health.slow_slots.release()
 
     # -- links
 

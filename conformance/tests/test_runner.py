@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gate_conformance import report_json, report_junit
 from gate_conformance.channel import Channel
+from gate_conformance.load import LoadMonitor
 from gate_conformance.runner import Runner, Settings
 from gate_conformance.targets.base import Target
 from gate_conformance.trial import Options, Trial
@@ -255,3 +256,23 @@ def test_reports_survive_any_bytes(run_cases: Any, make_case: Any, small_node: A
     assert counts == {"pass": 1, "fail": 1}
     assert list(document["summary"]) == [verdict.value for verdict in Verdict]
     assert any(record["hex"].endswith("ff001b") for record in document["cases"][0]["transcript"])
+
+
+@pytest.mark.parametrize(("lateness", "verdict", "runs"), [(1.0, Verdict.PASS, 2), (0.0, Verdict.FAIL, 1)])
+def test_what_failed_while_the_suite_was_starved_runs_again_alone(
+    make_case: Any, monkeypatch: pytest.MonkeyPatch, lateness: float, verdict: Verdict, runs: int
+) -> None:
+    seen: list[int] = []
+
+    async def body(t: Trial) -> None:
+        seen.append(1)
+        t.check(len(seen) > 1, "an answer in time", "none")
+
+    async def calm(self: LoadMonitor, patience: float) -> None:
+        return None
+
+    monkeypatch.setattr(LoadMonitor, "worst_since", lambda self, moment: lateness)
+    monkeypatch.setattr(LoadMonitor, "calm", calm)
+    report = Runner(_Unreachable(0), [make_case(body)], Options(), Settings(jobs=2)).run()
+    assert [one.verdict for one in report.results] == [verdict]
+    assert len(seen) == runs

@@ -51,6 +51,12 @@ MALFORMED_HANDSHAKES: dict[str, str] = {
 }
 
 
+def ids_of_target(link: Link) -> list[str]:
+    """What is known of the target's own id, which some dialers send in place of theirs."""
+    known = {link.channel.remote_id or "", str((link.peer_handshake or {}).get("node_id", ""))}
+    return sorted(known - {""})
+
+
 def hello(t: Trial, **members: Any) -> Message:
     """A Handshake of the suite."""
     return {"type": "Handshake", "node_id": t.options.peer_id, "capabilities": CAPABILITIES, **members}

@@ -144,10 +144,8 @@ async def first_create(t: Trial, link: Link, requirement: str | None = None, **m
 
 async def start_slow(t: Trial, link: Link, **members: Any) -> Message:
     """Put a slow request in flight and return it, after it has shown that it is not answered at once."""
-    if not t.options.slow_domain:
-        t.not_testable("it takes a domain with a slow handler (--slow-domain)")
     needs_handler(t, link)
-    message = request(t, link, CREATE, domain=t.options.slow_domain, **members)
+    message = request(t, link, CREATE, domain=await t.slow_domain(), **members)
     await link.send(message)
     for early in await link.settle(0.5):
         if early.get("request_id") == message["request_id"] and early.get("type") in RESPONSES:
@@ -171,6 +169,8 @@ def undisturbed(t: Trial, response: Message, requirement: str) -> None:
     """The answer to a slow request is its handler's own, success or failure."""
     if response.get("code") == "unsupported" and not succeeded(response):
         t.unsupported("the target says that it has no handler")
+    if not succeeded(response) and response.get("code") == "quota":
+        t.inconclusive(f"the slow request met a limit of the target: {describe(response)}")
     if not succeeded(response) and response.get("code") not in {None, "failed", "timed_out"}:
         t.fail("the answer that the slow request would have had", describe(response), requirement)
 

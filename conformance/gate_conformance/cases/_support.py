@@ -151,3 +151,27 @@ def unanswered(link: Link, requests: Iterable[Mapping[str, Any]]) -> list[str]:
     """The types of those requests to which no response has come."""
     came = {one.get("request_id") for one in link.received}
     return [str(request["type"]) for request in requests if request["request_id"] not in came]
+
+
+async def first_handshakes(t: Trial, bodies: Sequence[bytes]) -> None:
+    """Each of these Handshakes is answered where it may not be refused as a renewal: at the beginning.
+
+    To an acceptor each goes on a connection of its own, to a dialer all before the suite's own response.
+    """
+    waiting: Link | None = None
+    for body in bodies:
+        if waiting is None:
+            link = await t.connect()
+        if t.role == "dialer" and waiting is None:
+            await link.expect("Handshake", within=5.0, requirement="HS-01")
+            waiting = link
+        await link.send_body(body)
+        response = await link.expect("HandshakeResponse", within=5.0)
+        if response["accepted"] is not True:
+            if t.role == "acceptor":
+                t.fail("HandshakeResponse with accepted true", f"{response}")
+            t.note("the dialer refuses the suite's Handshake")
+            return
+        if t.role == "acceptor":
+            await link.barrier()
+            await t.forget(link)

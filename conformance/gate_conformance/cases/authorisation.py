@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from gate_conformance.case import case
-from gate_conformance.cases._handshakes import FOREIGN_IDS, done, greet
+from gate_conformance.cases._handshakes import FOREIGN_IDS, done, greet, ids_of_target
 from gate_conformance.cases._names import legal_values
 from gate_conformance.cases._requests import (
     CLEANUP,
@@ -159,7 +159,7 @@ async def node_id_gives_nothing(t: Trial) -> None:
     domain = refused_name(t)
     link = await t.established(node_id="0" * 64)
     needs_handler(t, link)
-    owners = [link.channel.remote_id, "0" * 64, *FOREIGN_IDS.values()]
+    owners = [*ids_of_target(link), "0" * 64, *FOREIGN_IDS.values()]
     for node_id in owners:
         await refusal(t, link, request(t, link, CREATE, domain=domain), "not_authorised")
         await refusal(t, link, request(t, link, CREATE, domain=domain, node_id=node_id), "not_authorised")

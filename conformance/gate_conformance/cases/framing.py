@@ -32,12 +32,12 @@ APART = 0.03
 async def sends_frames(t: Trial) -> None:
     """Everything that the target sends is a frame of one JSON object."""
     link = await t.established()
-    await link.send({"type": "Handshake", "node_id": t.options.peer_id, "capabilities": []})
-    await link.expect("HandshakeResponse", within=5.0)
     request = {"type": "RequestSniStream", "request_id": link.fresh_request_id(), "domain": "localhost"}
     await link.send(request)
     await link.expect_response(request)
     await link.barrier()
+    await link.send({"type": "Handshake", "node_id": t.options.peer_id, "capabilities": []})
+    await link.expect("HandshakeResponse", within=5.0)
 
 
 @case("framing.sends-i-json", requirement="FR-13")

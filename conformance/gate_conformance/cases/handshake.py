@@ -19,6 +19,7 @@ from gate_conformance.cases._handshakes import (
     greet,
     greet_accepted,
     hello,
+    ids_of_target,
     no_more_responses,
     opened,
     refused_before_handshake,
@@ -122,6 +123,11 @@ async def node_id_ignored(t: Trial) -> None:
         await greet_accepted(t, link, "HS-05", node_id=node_id)
         await alive(t, link, "HS-05")
         await done(t, link)
+    link = await t.connect()
+    for node_id in ids_of_target(link):
+        t.note("node_id of the target itself")
+        await greet_accepted(t, link, "HS-05", node_id=node_id)
+        await alive(t, link, "HS-05")
 
 
 @case("handshake.capabilities-ignored", requirement="HS-06", roles=ACCEPTOR, seconds=2.0)

@@ -18,6 +18,7 @@ from gate_conformance.cases._handshakes import (
     greet,
     greet_accepted,
     hello,
+    ids_of_target,
     may_renew,
     wait_end,
     without_consent,
@@ -107,7 +108,7 @@ async def renewed_node_id(t: Trial) -> None:
     """A renewal is not refused over its `node_id` either."""
     link = await t.established()
     await may_renew(t, link)
-    for node_id in (*FOREIGN_IDS.values(), t.options.peer_id.upper()):
+    for node_id in (*FOREIGN_IDS.values(), t.options.peer_id.upper(), *ids_of_target(link)):
         await greet_accepted(t, link, node_id=node_id)
     await alive(t, link)
 

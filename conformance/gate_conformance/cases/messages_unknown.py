@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from gate_conformance.case import case
 from gate_conformance.cases._json import ANY_JSON
-from gate_conformance.cases._support import answers_ping, members, ping_text
+from gate_conformance.cases._support import answers_ping, first_handshakes, members, ping_text
 
 if TYPE_CHECKING:
     from gate_conformance.link import Link
@@ -155,20 +155,10 @@ async def big_unknown_members(t: Trial) -> None:
 
 @case("messages.unknown-members-in-handshake", requirement="MS-01")
 async def unknown_members_in_handshake(t: Trial) -> None:
-    """A Handshake with unknown members is answered."""
-    link = await t.established()
-    await link.send(
-        {
-            "version": 2,
-            "type": "Handshake",
-            "node_id": t.options.peer_id,
-            "capabilities": ["dns_challenge"],
-            "id": "x",
-            "accepted": False,
-        }
-    )
-    await link.expect("HandshakeResponse", within=5.0, accepted=True)
-    await link.barrier()
+    """A Handshake with unknown members is answered, with consent where the suite dials."""
+    known = {"type": "Handshake", "node_id": t.options.peer_id, "capabilities": ["dns_challenge"]}
+    more = {"version": 2, "id": "x", "accepted": False, "request_id": None, "": {"type": "Ping", "id": 1}}
+    await first_handshakes(t, [json.dumps(one).encode() for one in ({**more, **known}, {**known, **more})])
 
 
 @case("messages.unknown-members-in-request", requirement="MS-01")
