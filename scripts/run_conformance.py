@@ -1,8 +1,8 @@
 """Point the suite at the reference node, in both directions, over real Iroh.
 
-Starts a relay as a process and judges it as acceptor, then lets the suite start a daemon for each case and
-judges it as dialer. Reports go to build/conformance/; the exit status is the worst of the two runs and of the
-relay's own end. Options that are not known here go to both runs of the suite (--only PATTERN).
+Starts a relay as a process and judges it as acceptor; then starts daemons that dial the suite, again after
+each case, and judges them as dialer. Reports go to build/conformance/; the exit status is the worst of the
+two runs and of the nodes' own ends. Options that are not known here go to both runs (--only PATTERN).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import argparse
 import json
 import re
-import shlex
-import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +31,7 @@ DOMAIN = "conformance.test"
 REFUSED_DOMAIN = "refused.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
+DAEMONS = 24  # the six longest cases keep one each for most of a minute; the others share the rest
 START_SECONDS = 30.0
 END_SECONDS = 15.0
 
@@ -104,12 +105,73 @@ def first_line(printed: Path, process: subprocess.Popen[bytes]) -> str:
 def end(process: subprocess.Popen[bytes]) -> int:
     """SIGTERM, and SIGKILL for a process that does not obey; returns the exit status."""
     if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+        process.terminate()
+    return wait_for_end(process)
+
+
+def wait_for_end(process: subprocess.Popen[bytes]) -> int:
+    """The exit status of a process that was told to end."""
     try:
         return process.wait(timeout=END_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
+
+
+@contextmanager
+def daemons(directory: Path, address: str, suite_id: str, listening: int, log: Path) -> Iterator[None]:
+    """Reference daemons as processes, started once the suite listens, that dial it until SIGTERM."""
+    processes: list[subprocess.Popen[bytes]] = []
+    stop = threading.Event()
+
+    def start() -> None:
+        # a dial to a port where nobody listens yet takes 30 s to fail
+        while not stop.is_set() and not in_use(listening):
+            stop.wait(0.05)
+        for number in range(DAEMONS):
+            if stop.is_set():
+                return
+            command = [GATE_P2P, "daemon", "--relay", address, "--keep-trying", *policy_options(suite_id)]
+            command += ["--key", str(directory / f"daemon-{number}.key")]
+            processes.append(
+                subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
+            )
+
+    with log.open("wb") as errors:
+        starter = threading.Thread(target=start)
+        starter.start()
+        try:
+            yield
+            early = [process.returncode for process in processes if process.poll() is not None]
+        finally:
+            stop.set()
+            starter.join()
+            for process in processes:
+                process.terminate()
+            statuses = [wait_for_end(process) for process in processes]
+    if early:
+        raise NodeError(
+            f"{len(early)} daemons ended by themselves, with {early}; see {log.relative_to(ROOT)}"
+        )
+    if any(statuses):
+        raise NodeError(f"daemons ended with {statuses} after SIGTERM; see {log.relative_to(ROOT)}")
+
+
+def in_use(port: int) -> bool:
+    """Whether a UDP socket is bound to this port of 127.0.0.1."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+    return False
+
+
+def free_port() -> int:
+    """A UDP port of 127.0.0.1 that is free now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def run_suite(role: str, node: str, target: list[str], key: Path, extra: list[str]) -> Run:
@@ -165,14 +227,12 @@ def main() -> int:
                         run_suite("acceptor", "gate-p2p relay", [f"iroh:{address}"], suite_key, extra)
                     )
             if options.role in (None, "dialer"):
-                print("== dialer: a reference daemon, started for each case", flush=True)
-                daemon_key = Path(directory) / "daemon.key"
-                new_key(daemon_key)
-                daemon = shlex.join([GATE_P2P, "daemon", "--key", str(daemon_key), *policy_options(suite_id)])
-                dialer = f"{daemon} --relay {{address}}"
-                runs.append(
-                    run_suite("dialer", "gate-p2p daemon", ["listen", "--dialer", dialer], suite_key, extra)
-                )
+                port = free_port()
+                address = f"{suite_id}@127.0.0.1:{port}"
+                print(f"== dialer: {DAEMONS} reference daemons that dial the suite at {address}", flush=True)
+                with daemons(Path(directory), address, suite_id, port, REPORTS / "daemons.log"):
+                    target = [f"listen:127.0.0.1:{port}", "--jobs", str(DAEMONS)]
+                    runs.append(run_suite("dialer", "gate-p2p daemon", target, suite_key, extra))
         except NodeError as error:
             problems.append(f"error: {error}")
     print()

@@ -31,6 +31,7 @@ class Case:
     title: str
     seconds: float = 1.0
     exclusive: bool = False
+    idle: bool = False
     given: Mapping[str, Any] = field(default_factory=dict)
     examples: int = 40
 
@@ -54,13 +55,15 @@ def case(
     roles: tuple[str, ...] = ROLES,
     seconds: float = 1.0,
     exclusive: bool = False,
+    idle: bool = False,
     given: Mapping[str, Any] | None = None,
     examples: int = 40,
 ) -> Callable[[Body], Body]:
     """Register a coroutine as a case.
 
     ``roles`` are the roles of the *target*; ``seconds`` is a hint of the duration (long cases start
-    first); an ``exclusive`` case runs alone, at the end; with ``given`` the coroutine is called per
+    first); an ``exclusive`` case runs at the end, beside ``idle`` ones alone, which mostly wait and make no
+    requests; with ``given`` the coroutine is called per
     example with what Hypothesis drew. Raises ValueError for a malformed or repeated id, KeyError for
     an unknown requirement.
     """
@@ -77,7 +80,16 @@ def case(
         if not title:
             raise ValueError(f"case {case_id} has no docstring, so it has no title")
         _registry[case_id] = Case(
-            case_id, requirement, tuple(roles), body, title, seconds, exclusive, dict(given or {}), examples
+            case_id,
+            requirement,
+            tuple(roles),
+            body,
+            title,
+            seconds,
+            exclusive,
+            idle,
+            dict(given or {}),
+            examples,
         )
         return body
 

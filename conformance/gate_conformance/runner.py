@@ -123,16 +123,18 @@ class Runner:
 
     # -- order
 
-    def _plan(self) -> tuple[list[Case], list[Case], list[Case], list[Case]]:
-        """Smoke cases, long ones, the rest (MUST first, then long before short), exclusive ones."""
+    def _plan(self) -> tuple[list[Case], list[Case], list[Case], list[Case], list[Case]]:
+        """Smoke cases, idle, long, the rest (MUST first, then long before short), exclusive ones."""
         smoke = sorted((one for one in self._cases if one.id in SMOKE), key=lambda one: SMOKE.index(one.id))
         rest = [one for one in self._cases if one.id not in SMOKE]
         exclusive = [one for one in rest if one.exclusive]
+        idle = sorted((one for one in rest if one.idle), key=lambda one: -one.seconds)
         ranked = sorted(
-            (one for one in rest if not one.exclusive), key=lambda one: (one.level != "MUST", -one.seconds)
+            (one for one in rest if not one.exclusive and not one.idle),
+            key=lambda one: (one.level != "MUST", -one.seconds),
         )
         long = sorted((one for one in ranked if one.seconds >= _LONG), key=lambda one: -one.seconds)
-        return smoke, long, [one for one in ranked if one.seconds < _LONG], exclusive
+        return smoke, idle, long, [one for one in ranked if one.seconds < _LONG], exclusive
 
     def _record(self, case: Case, result: Result) -> None:
         self._results[case.id] = result
@@ -170,16 +172,19 @@ class Runner:
             self._started = time.monotonic()
             self._observer.started(len(self._cases))
             self._load.start()
-            smoke, long, rest, exclusive = self._plan()
+            smoke, idle, long, rest, exclusive = self._plan()
             for case in smoke:
                 await self._run_one(case, alone=True)
             jobs = max(1, min(self._settings.jobs, self._target.limit or self._settings.jobs))
             if jobs == 1:
-                await self._pool([*long, *rest], 1)
+                await self._pool([*idle, *long, *rest, *exclusive], 1)
             else:
-                await asyncio.gather(self._pool(long, max(jobs, 8)), self._pool(rest, jobs))
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(self._pool(idle, max(jobs, 8)))
+                    await asyncio.gather(self._pool(long, max(jobs, 8)), self._pool(rest, jobs))
+                    await self._pool(exclusive, 1)
             again, self._again = self._again, []
-            await self._pool([*exclusive, *again], 1)
+            await self._pool(again, 1)
         finally:
             await self._load.stop()
             with contextlib.suppress(TimeoutError):

@@ -267,7 +267,7 @@ async def _ping_of_target(link: Link, within: float) -> int | None:
     return int(message["id"])
 
 
-@case("liveness.keep-alive", requirement="LV-05", seconds=31.0)
+@case("liveness.keep-alive", requirement="LV-05", seconds=31.0, idle=True)
 async def keep_alive(t: Trial) -> None:
     """A Ping comes within 20 s of silence from the handshake on, and again after the next silence."""
     link = await t.established()
@@ -290,7 +290,7 @@ async def keep_alive(t: Trial) -> None:
         await link.barrier()
 
 
-@case("liveness.keep-alive-counts-received", requirement="LV-05", seconds=20.0)
+@case("liveness.keep-alive-counts-received", requirement="LV-05", seconds=20.0, idle=True)
 async def keep_alive_counts_received(t: Trial) -> None:
     """What the target sends itself does not put off its keep-alive Ping."""
     link, request = await _slow_request(t)
@@ -310,7 +310,7 @@ async def keep_alive_counts_received(t: Trial) -> None:
         t.note("its answer to a slow request went out in between")
 
 
-@case("liveness.dead", requirement="LV-06", seconds=46.0)
+@case("liveness.dead", requirement="LV-06", seconds=46.0, idle=True)
 async def dead(t: Trial) -> None:
     """A connection without a byte is closed after 45 s, with code 4."""
     link = await t.established()
@@ -325,7 +325,7 @@ async def dead(t: Trial) -> None:
 ALIVE_STEPS, ALIVE_PAUSE = 6, 8.0  # 48 s, more than the 45 s after which a connection is dead
 
 
-@case("liveness.alive-by-pongs", requirement="LV-07", seconds=48.5)
+@case("liveness.alive-by-pongs", requirement="LV-07", seconds=48.5, idle=True)
 async def alive_by_pongs(t: Trial) -> None:
     """A connection on which only Pongs arrive is alive."""
     link = await t.established()
@@ -335,7 +335,7 @@ async def alive_by_pongs(t: Trial) -> None:
     await _still_alive(t, link)
 
 
-@case("liveness.alive-by-part-of-frame", requirement="LV-07", seconds=48.5)
+@case("liveness.alive-by-part-of-frame", requirement="LV-07", seconds=48.5, idle=True)
 async def alive_by_part_of_frame(t: Trial) -> None:
     """A connection on which a frame arrives byte by byte is alive, and the frame is read in the end."""
     link = await t.established()
@@ -349,7 +349,7 @@ async def alive_by_part_of_frame(t: Trial) -> None:
     await expect_pong(t, link, ident)
 
 
-@case("liveness.alive-by-ignored", requirement="LV-07", seconds=48.5)
+@case("liveness.alive-by-ignored", requirement="LV-07", seconds=48.5, idle=True)
 async def alive_by_ignored(t: Trial) -> None:
     """A connection on which only ignored and malformed messages arrive is alive."""
     link = await t.established()

@@ -256,13 +256,13 @@ async def leaves_with_request(t: Trial) -> None:
     link = await t.established()
     if link.channel.kind == "exit":
         t.not_testable("a connection that is dropped needs a connection")
-    for number, domain in enumerate(domains * 3):
+    for domain in domains:
         await link.send(
             {
                 "type": "DnsChallengeCreate",
                 "request_id": link.fresh_request_id(),
                 "domain": domain,
-                "txt_value": f"{number:043d}",
+                "txt_value": "B" * 43,  # stays behind: the same wherever a case leaves early
             }
         )
     link.close(0)
