@@ -50,6 +50,7 @@ class Wire:
         self.received: list[Message] = []
         self.received_at: list[float] = []
         self.auto_pong = True
+        self.auto_consent = True  # to a Handshake of the target after the first exchange (HS-12)
         self.peer_handshake: Message | None = None
         self.peer_capabilities: tuple[str, ...] = ()
         self.audit = Audit(trial.role)
@@ -59,7 +60,7 @@ class Wire:
         self._frames = codec.FrameReader()
         self._write_lock = asyncio.Lock()
         self._waiters: set[asyncio.Future[None]] = set()
-        self._owed_pongs: list[int] = []
+        self._owed: list[Message] = []
         self._finished = self._closed = False
         self._released: CloseReport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,7 +102,7 @@ class Wire:
     async def send_raw(self, data: bytes) -> None:
         """These bytes, in one write. A target that takes none any more is no error here: the end tells."""
         await self._write(data)
-        self._pay_pongs()
+        self._pay()
 
     async def send_chunks(self, chunks: Iterable[bytes], pause: float = 0.0) -> None:
         """Each chunk in a write of its own, with ``pause`` seconds between them."""
@@ -109,7 +110,7 @@ class Wire:
             if index:
                 await asyncio.sleep(pause)
             await self._write(chunk)
-        self._pay_pongs()
+        self._pay()
 
     async def finish(self) -> None:
         """End our direction of the stream."""
@@ -193,7 +194,8 @@ class Wire:
             self.broken = Deviation(
                 "FR-01", "whole frames", f"a stream that ends with {self._frames.pending} bytes of a frame"
             )
-        self.trial.transcript.add("target", note=note or str(end))
+        if not self._closed:  # what follows the suite's own close is no doing of the target's
+            self.trial.transcript.add("target", note=note or str(end))
         self._wake()
 
     def _take(self, data: bytes) -> None:
@@ -220,9 +222,9 @@ class Wire:
             self.audit.received(message)
         if judgement.verdict != "ignore" and message["type"] in ("Handshake", "HandshakeResponse"):
             self._greet(message)
-        if message.get("type") == "Ping" and self.auto_pong:
-            self._owed_pongs.append(message["id"])
-            self._pay_pongs()
+        if judgement.verdict != "ignore" and (answer := self._answer_to(message)) is not None:
+            self._owed.append(answer)
+            self._pay()
         else:
             self.inbox.append(message)
 
@@ -231,11 +233,20 @@ class Wire:
             self.peer_handshake = message
         self.peer_capabilities = tuple(message["capabilities"])
 
-    def _pay_pongs(self) -> None:
-        if self._finished or self.audit.mid_frame or not self._owed_pongs:
+    def _answer_to(self, message: Message) -> Message | None:
+        """What every peer answers: a Pong, and consent to a renewal (never to the first Handshake)."""
+        if message["type"] == "Ping" and self.auto_pong:
+            return {"type": "Pong", "id": message["id"]}
+        if message["type"] == "Handshake" and self.auto_consent and self.audit.handshake_done:
+            listed = list(self.audit.capabilities)
+            return {"type": "HandshakeResponse", "accepted": True, "capabilities": listed}
+        return None
+
+    def _pay(self) -> None:
+        if self._finished or self.audit.mid_frame or not self._owed:
             return
-        owed, self._owed_pongs = self._owed_pongs, []
-        data = b"".join(codec.encode({"type": "Pong", "id": ping_id}) for ping_id in owed)
+        owed, self._owed = self._owed, []
+        data = b"".join(codec.encode(message) for message in owed)
         task = asyncio.get_running_loop().create_task(self._write_now(data))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -285,6 +296,8 @@ class Wire:
     async def release(self) -> CloseReport:
         """Close, and wait for everything of this link to be over."""
         if self._released is None:
+            if not self._closed and self.ended is None:
+                self.trial.transcript.add("suite", note="closes the connection: the case is over")
             self._closed = self._finished = True
             self._released = await self.channel.release()
             for task in [self._reader, *self._tasks]:
