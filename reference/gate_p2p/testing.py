@@ -7,7 +7,7 @@ import asyncio
 from gate_p2p.dns.memory import MemoryDnsHandler
 from gate_p2p.session.policy import ANY_PEER, NamePolicy
 from gate_p2p.session.single import run_stream
-from gate_p2p.session.transport import ControlTransport
+from gate_p2p.transport import ControlTransport
 
 NODE_ID = "7e57" * 16
 ALLOWED_DOMAIN = "conformance.test"

@@ -47,6 +47,8 @@ class Arrow:
     allowed: Callable[[str], bool]
 
 
+SHARED = ("gate_p2p.transport", "gate_p2p.address", "gate_p2p.text", "gate_p2p.core.errors")
+
 ARROWS = [
     Arrow(
         "the core imports pure modules of the standard library, msgspec and itself",
@@ -59,11 +61,24 @@ ARROWS = [
         allowed=lambda name: not inside(name, "iroh", "iroh_ffi"),
     ),
     Arrow(
-        "the Iroh adapter knows bytes and no messages: of the core it imports the errors alone",
+        "the Iroh adapter knows bytes and no messages: of the rest it imports transport and address alone",
         binds=lambda module: inside(module, "gate_p2p.iroh"),
         allowed=lambda name: (
-            not inside(name, "gate_p2p") or inside(name, "gate_p2p.iroh", "gate_p2p.core.errors")
+            not inside(name, "gate_p2p")
+            or inside(name, "gate_p2p.iroh", "gate_p2p.transport", "gate_p2p.address")
         ),
+    ),
+    Arrow(
+        "what session and adapters share knows of the core the errors alone, and of those two nothing",
+        binds=lambda module: inside(module, "gate_p2p.transport", "gate_p2p.address", "gate_p2p.text"),
+        allowed=lambda name: not inside(name, "gate_p2p") or inside(name, *SHARED),
+    ),
+    Arrow(
+        "the session is written against gate_p2p.transport; session.endpoint alone names an adapter",
+        binds=lambda module: (
+            inside(module, "gate_p2p.session", "gate_p2p.dns") and module != "gate_p2p.session.endpoint"
+        ),
+        allowed=lambda name: not inside(name, "gate_p2p.iroh"),
     ),
     Arrow(
         "the session imports nothing of the command line",
@@ -150,11 +165,18 @@ def test_the_modules_of_every_part_are_read() -> None:
         ("gate_p2p.session.link", "import iroh"),
         ("gate_p2p.session.link", "from ..cli import main"),
         ("gate_p2p.session.link", "import importlib\nimportlib.import_module('iroh')"),
+        ("gate_p2p.session.link", "from gate_p2p.iroh import TransportError"),
+        ("gate_p2p.session.session", "def f():\n    from .. import iroh"),
+        ("gate_p2p.dns.memory", "from gate_p2p.iroh import Endpoint"),
+        ("gate_p2p.transport", "from gate_p2p.session.link import ControlLink"),
+        ("gate_p2p.transport", "from gate_p2p.iroh import Endpoint"),
+        ("gate_p2p.address", "from gate_p2p.core import Connection"),
         ("gate_p2p.cli.relay", "from iroh.iroh_ffi import Endpoint"),
         ("gate_p2p.cli.relay", "__import__('gate_conformance.codec')"),
         ("gate_p2p.cli.relay", "from gate_conformance import codec"),
         ("gate_p2p.iroh.endpoint", "from gate_p2p.core.messages import Ping"),
         ("gate_p2p.iroh.endpoint", "from ..core import Connection"),
+        ("gate_p2p.iroh.endpoint", "from gate_p2p.session.transport import ConnectionTransport"),
         ("gate_conformance.codec", "from gate_p2p.core import encode"),
         ("gate_conformance.codec", "import gate_p2p.session"),
         ("gate_conformance.targets.iroh", "import iroh"),
@@ -171,7 +193,9 @@ def test_a_violation_is_found(module: str, source: str) -> None:
     [
         ("gate_p2p.core.framing", "from struct import Struct\nimport msgspec\nfrom .errors import CloseCode"),
         ("gate_p2p.session.link", "import asyncio\nfrom gate_p2p.core import Connection"),
-        ("gate_p2p.iroh.iroh1", "import iroh\nfrom ..core.errors import GateError"),
+        ("gate_p2p.iroh.iroh1", "import iroh\nfrom ..transport import BindError"),
+        ("gate_p2p.session.endpoint", "def f():\n    from gate_p2p import iroh"),
+        ("gate_p2p.transport", "from gate_p2p.core.errors import GateError"),
         ("gate_p2p.cli.relay", "from ..iroh import Endpoint"),
         ("gate_conformance.targets.iroh", "from gate_p2p.iroh import Endpoint\nfrom ..codec import encode"),
     ],

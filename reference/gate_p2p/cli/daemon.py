@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gate_p2p.cli.failure import Failure
-from gate_p2p.cli.options import name_options, node_options, read_listen, read_names
+from gate_p2p.cli.options import check_dialable, name_options, node_options, read_listen, read_names
 
 
 @click.command("daemon")
@@ -44,11 +44,11 @@ def command(
       gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key
       gate-p2p daemon --relay <id>@127.0.0.1:31145 --keep-trying --json
     """
+    from gate_p2p.address import NodeAddress, is_loopback
     from gate_p2p.cli.keyfile import load_or_create
     from gate_p2p.cli.node import run_node
     from gate_p2p.cli.output import set_up_logging
     from gate_p2p.dns.memory import MemoryDnsHandler
-    from gate_p2p.iroh.address import NodeAddress, is_loopback, is_unspecified
 
     try:
         relay_address = NodeAddress.parse(relay)
@@ -66,10 +66,7 @@ def command(
             listen = "[::]:0" if version_6 else "0.0.0.0:0"  # loopback reaches no other host
     else:
         listen = read_listen("--listen", listen, port_zero=True)
-        if advertise is None and is_unspecified(listen):
-            raise Failure(
-                f"--listen {listen} is a wildcard: say with --advertise IP:PORT how others dial this node"
-            )
+        check_dialable(listen, advertise)
     set_up_logging(verbose)
     config = {
         "listen": listen,

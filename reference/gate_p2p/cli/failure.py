@@ -6,7 +6,7 @@ from typing import IO, Any
 
 import click
 
-from gate_p2p.cli.text import one_line
+from gate_p2p.text import one_line
 
 USAGE = 2
 UNREACHABLE = 3

@@ -8,12 +8,12 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+from gate_p2p.address import NodeAddress
 from gate_p2p.cli.failure import UNREACHABLE, Failure
 from gate_p2p.cli.output import Output
 from gate_p2p.core import CloseCode
-from gate_p2p.iroh.address import NodeAddress
-from gate_p2p.iroh.errors import BindError, TransportError
 from gate_p2p.session.session import P2PSession
+from gate_p2p.transport import BindError, TransportError
 
 _log = logging.getLogger("gate_p2p.cli")
 

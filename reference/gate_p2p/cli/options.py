@@ -35,8 +35,8 @@ def _pairs(option: str, texts: tuple[str, ...], shape: str) -> list[tuple[str, s
 
 def read_names(suffix: str, allow: tuple[str, ...], dns_delay: tuple[str, ...]) -> Names:
     """Read --suffix, --allow and --dns-delay; raises Failure."""
+    from gate_p2p.address import check_node_id
     from gate_p2p.core.forms import domain_problem
-    from gate_p2p.iroh.address import check_node_id
 
     def check(option: str, text: str, domain: str) -> None:
         if (problem := domain_problem(domain)) is not None:
@@ -66,7 +66,7 @@ def read_names(suffix: str, allow: tuple[str, ...], dns_delay: tuple[str, ...]) 
 
 def read_listen(option: str, text: str, *, port_zero: bool) -> str:
     """Read an `ip:port`; raises Failure."""
-    from gate_p2p.iroh.address import check_socket_address, is_unspecified
+    from gate_p2p.address import check_socket_address, is_unspecified
 
     try:
         address = check_socket_address(text, port_zero=port_zero)
@@ -75,6 +75,16 @@ def read_listen(option: str, text: str, *, port_zero: bool) -> str:
     if option == "--advertise" and is_unspecified(address):
         raise Failure(f"--advertise {text}: nobody can dial a wildcard, give the address that others reach")
     return address
+
+
+def check_dialable(listen: str, advertise: str | None) -> None:
+    """Raise Failure where the address that is printed would be one that nobody can dial."""
+    from gate_p2p.address import is_unspecified
+
+    if advertise is None and is_unspecified(listen):
+        raise Failure(
+            f"--listen {listen} is a wildcard: say with --advertise IP:PORT how others dial this node"
+        )
 
 
 def name_options(command: F) -> F:

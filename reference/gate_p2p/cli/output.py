@@ -8,11 +8,16 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gate_p2p.cli.text import one_line
+from gate_p2p.text import one_line
 
 if TYPE_CHECKING:
-    from gate_p2p.iroh.address import NodeAddress
+    from gate_p2p.address import NodeAddress
     from gate_p2p.session.session import SessionEvent
+
+
+_log = logging.getLogger("gate_p2p.cli")
+
+MAX_CAPABILITIES = 32  # a peer may send a frame of 10 MiB of them: more than anybody's script wants to read
 
 
 class _Formatter(logging.Formatter):
@@ -65,10 +70,10 @@ class Output:
         line: dict[str, object]
         match event:
             case PeerConnected(peer_id=peer, capabilities=capabilities, dialled=dialled):
-                line = {"event": "peer_connected", "peer": peer, "capabilities": sorted(capabilities)}
-                line["dialled"] = dialled
+                shown = [one_line(name) for name in sorted(capabilities)[:MAX_CAPABILITIES]]
+                line = {"event": "peer_connected", "peer": peer, "capabilities": shown, "dialled": dialled}
             case PeerLost(peer_id=peer, code=code, reason=reason):
-                line = {"event": "peer_lost", "peer": peer, "code": int(code), "reason": reason}
+                line = {"event": "peer_lost", "peer": peer, "code": code, "reason": reason}
             case DialFailed(peer_id=peer, reason=reason, retry_in=delay):
                 line = {"event": "dial_failed", "peer": peer, "reason": reason, "retry_in": round(delay, 3)}
         self._write(json.dumps(line))
@@ -77,5 +82,10 @@ class Output:
         try:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
-        except BrokenPipeError:
+        except OSError as error:  # nobody reads it any more, or the disk is full: scripts would wait for ever
+            _log.log(
+                logging.DEBUG if isinstance(error, BrokenPipeError) else logging.ERROR,
+                "cannot write to standard output, so this node stops: %s",
+                error.strerror,
+            )
             self._on_gone()

@@ -16,9 +16,9 @@ import sys
 from gate_p2p.cli.failure import Failure
 from gate_p2p.cli.options import Names
 from gate_p2p.dns.memory import MemoryDnsHandler
-from gate_p2p.iroh.errors import ConnectionLost
 from gate_p2p.session.policy import NamePolicy
 from gate_p2p.session.single import run_stream
+from gate_p2p.transport import ConnectionLost
 
 _log = logging.getLogger("gate_p2p.cli")
 

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from gate_p2p.cli.failure import Failure
-from gate_p2p.cli.options import name_options, node_options, read_listen, read_names
+from gate_p2p.cli.options import check_dialable, name_options, node_options, read_listen, read_names
 
 
 @click.command("relay")
@@ -45,16 +44,12 @@ def command(
     from gate_p2p.cli.node import run_node
     from gate_p2p.cli.output import set_up_logging
     from gate_p2p.dns.memory import MemoryDnsHandler
-    from gate_p2p.iroh.address import is_unspecified
 
     names = read_names(suffix, allow, dns_delay)
     listen = read_listen("--listen", listen, port_zero=True)
     if advertise is not None:
         advertise = read_listen("--advertise", advertise, port_zero=False)
-    elif is_unspecified(listen):
-        raise Failure(
-            f"--listen {listen} is a wildcard: say with --advertise IP:PORT how others dial this node"
-        )
+    check_dialable(listen, advertise)
     set_up_logging(verbose)
     config = {
         "listen": listen,

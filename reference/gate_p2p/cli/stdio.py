@@ -43,9 +43,9 @@ def command(
     """
     import asyncio
 
+    from gate_p2p.address import check_node_id
     from gate_p2p.cli.output import set_up_logging
     from gate_p2p.cli.pipes import speak
-    from gate_p2p.iroh.address import check_node_id
 
     names = read_names(suffix, allow, dns_delay)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
+from . import forms
 from . import messages as m
 from .errors import LocalProtocolError
 
@@ -32,11 +33,13 @@ RESPONSE_TO: Final[Mapping[type[m.Message], type[m.Response]]] = {
 def success(request: m.Request, domain: str | None = None) -> m.Response:
     """The response that says that `request` was carried out; `domain` for a registration, and only there.
 
-    Raises `LocalProtocolError` when `domain` is missing there (DR-01) or given elsewhere.
+    Raises `LocalProtocolError` when `domain` is missing there (DR-01), no domain name, or given elsewhere.
     """
     registration = isinstance(request, m.DomainRegistrationRequest)
     if registration != (domain is not None):
         raise LocalProtocolError("a domain is given for DomainRegistrationRequest, and only for it")
+    if domain is not None and (problem := forms.domain_problem(domain)) is not None:
+        raise LocalProtocolError(problem)
     kind = RESPONSE_TO[type(request)]
     if kind is m.StreamReady:
         return m.StreamReady(request_id=request.request_id, stream_accepted=True)

@@ -19,7 +19,7 @@ from .answers import Policy
 from .errors import CloseCode, FailureCode, LocalProtocolError, MissingCapabilityError
 from .events import Event
 from .limits import Limits
-from .receiver import OPEN, Receiver
+from .receiver import ENDING, OPEN, Receiver
 from .states import Action, State, Stimulus
 
 DNS_CHALLENGE: Final = "dns_challenge"
@@ -153,7 +153,7 @@ class Connection(Receiver):
         if self._row[Stimulus.RENEW].action is Action.REJECT:
             raise LocalProtocolError(f"cannot renew the handshake in state {self._state.name}")
         if capabilities is not None:
-            self._capabilities = tuple(capabilities)
+            self._handshake = self._own_handshake(capabilities)
         self._move(Stimulus.RENEW)
         self._send_handshake(self._advance(now))
 
@@ -175,8 +175,8 @@ class Connection(Receiver):
         if len(self._pending) >= self._limits.max_pending:
             raise LocalProtocolError(f"{len(self._pending)} requests are pending; wait for answers")
         wait = self._limits.request_timeout if timeout is None else timeout
-        self._pending.add(request, self._advance(now) + wait)
         self._send(request)
+        self._pending.add(request, self._advance(now) + wait)
         return request.request_id
 
     def _answer(self, request_id: str, now: float, respond: Callable[[m.Request], m.Response]) -> None:
@@ -192,5 +192,7 @@ class Connection(Receiver):
             self._move(Stimulus.DRAINED)
 
     def _require_established(self, what: str) -> None:
+        if self._state in ENDING:
+            raise LocalProtocolError(f"cannot {what}: the conversation is over ({self.close_reason})")
         if self._state not in OPEN:
             raise LocalProtocolError(f"cannot {what} in state {self._state.name}; wait for Established")

@@ -60,6 +60,13 @@ def txt_value_problem(txt_value: str) -> str | None:
     return "txt_value is not 43 characters of base64url without padding"
 
 
+def node_addr_problem(node_addr: m.NodeAddr) -> str | None:
+    """What is wrong with a `node_addr` of our own, or None; the decoder has checked a received one."""
+    if len(node_addr.id) == 32 and all(0 <= byte <= 255 for byte in node_addr.id):
+        return None
+    return "node_addr.id is not 32 integers from 0 to 255"
+
+
 def request_problem(request: m.Request) -> str | None:
     """What is wrong with the form of a request, the first problem found, or None."""
     problem = request_id_problem(request.request_id)
@@ -72,5 +79,7 @@ def request_problem(request: m.Request) -> str | None:
             return domain_problem(domain) or txt_value_problem(txt_value)
         case m.DnsChallengeCleanup(domain=domain, txt_value=txt_value):
             return domain_problem(domain) or (None if txt_value is None else txt_value_problem(txt_value))
+        case m.DomainRegistrationRequest(node_addr=node_addr):
+            return node_addr_problem(node_addr)
         case _:
             return None

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
+
+MAX_FRAME: Final = 10_485_760
+"""Longest body of a frame that the protocol allows, 10 MiB (FR-03); no sender may exceed it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,8 +16,8 @@ class Limits:
     Raises `ValueError` for a bound that is not positive, or a frame limit above the protocol's.
     """
 
-    max_frame: int = 10_485_760
-    """Longest body of a frame, 10 MiB: what the protocol allows (FR-03). A smaller one breaks FR-02."""
+    max_frame: int = MAX_FRAME
+    """Longest body of a frame that is received. Less than the protocol's 10 MiB breaks FR-02."""
     max_in_flight: int = 64
     """Requests of the peer under way at once; past it they are refused with `quota` (RQ-10).
     Bounds the handlers that one peer can keep busy."""
@@ -41,5 +45,5 @@ class Limits:
             value = getattr(self, field.name)
             if not value > 0:
                 raise ValueError(f"{field.name} is {value!r}; expected a positive number")
-        if self.max_frame > 10_485_760:
-            raise ValueError(f"max_frame is {self.max_frame}; the protocol allows at most 10485760 bytes")
+        if self.max_frame > MAX_FRAME:
+            raise ValueError(f"max_frame is {self.max_frame}; the protocol allows at most {MAX_FRAME} bytes")

@@ -26,7 +26,7 @@ from .events import (
     Terminated,
 )
 from .framing import FrameDecoder, encode_frame
-from .limits import Limits
+from .limits import MAX_FRAME, Limits
 from .liveness import Liveness
 from .pending import PendingRequests
 from .states import TABLE, Action, State, Stimulus
@@ -59,7 +59,7 @@ class Receiver:
         self._state = state
         self._row = TABLE[state]
         self._node_id = node_id
-        self._capabilities = tuple(capabilities)
+        self._handshake = self._own_handshake(capabilities)
         self._limits = limits or Limits()
         self._policy = policy
         self._admit = admit
@@ -228,7 +228,7 @@ class Receiver:
     def _on_handshake(self, message: m.Handshake, events: list[Event]) -> None:
         action = self._move(Stimulus.HANDSHAKE if self._admit else Stimulus.UNWELCOME_HANDSHAKE)
         turned_away = action is Action.TURN_AWAY
-        self._send(m.HandshakeResponse(accepted=not turned_away, capabilities=self._capabilities))
+        self._send(m.HandshakeResponse(accepted=not turned_away, capabilities=self._handshake.capabilities))
         if turned_away:
             self._deadline = self._now + self._limits.drain_timeout
             self._terminate(CloseCode.HANDSHAKE_FAILED, "the peer is not admitted", events)
@@ -317,10 +317,12 @@ class Receiver:
 
     def _refuse(self, kind: type[m.Message], request_id: str, refusal: Refusal, events: list[Event]) -> None:
         code, error = refusal.code, refusal.error[: self._limits.max_error_text]
-        if self._send(answers.failure(kind, request_id, code, error)):
-            events.append(RequestRefused(request_id, code, error))
-        else:
+        try:
+            self._send(answers.failure(kind, request_id, code, error))
+        except LocalProtocolError:
             events.append(MessageIgnored("a request whose request_id is too long to be sent back"))
+        else:
+            events.append(RequestRefused(request_id, code, error))
 
     # -- Inside --------------------------------------------------------------------------------
 
@@ -330,15 +332,33 @@ class Receiver:
         self._row = TABLE[transition.state]
         return transition.action
 
-    def _send(self, message: m.Message) -> bool:
-        body = m.encode(message)
-        if len(body) > self._limits.max_frame:
-            return False
-        self._out += encode_frame(body)
-        return True
+    def _send(self, message: m.Message) -> None:
+        """Queue a message; raises `LocalProtocolError` and queues nothing when no frame can carry it."""
+        self._out += self._frame_of(message)
+
+    def _frame_of(self, message: m.Message) -> bytes:
+        try:
+            body = m.encode(message)
+        except UnicodeEncodeError as error:
+            raise LocalProtocolError(f"{type(message).__name__} is not Unicode: {error}") from None
+        if len(body) > MAX_FRAME:
+            raise LocalProtocolError(
+                f"{type(message).__name__} would have {len(body)} bytes; a frame carries at most {MAX_FRAME}"
+            )
+        return encode_frame(body)
+
+    def _own_handshake(self, capabilities: Iterable[str]) -> m.Handshake:
+        """Our Handshake; raises `LocalProtocolError` when it, and our shorter response, cannot be sent."""
+        names = tuple(capabilities)
+        # a lone text is a collection of letters: easily passed by mistake, and never meant
+        if isinstance(capabilities, str) or not all(isinstance(name, str) for name in names):
+            raise LocalProtocolError(f"capabilities are {capabilities!r:.70}; expected a collection of texts")
+        handshake = m.Handshake(node_id=self._node_id, capabilities=names)
+        self._frame_of(handshake)
+        return handshake
 
     def _send_handshake(self, now: float) -> None:
-        self._send(m.Handshake(node_id=self._node_id, capabilities=self._capabilities))
+        self._send(self._handshake)
         self._deadline = now + self._limits.handshake_timeout
 
     def _establish(self, events: list[Event]) -> None:

@@ -61,7 +61,7 @@ class MemoryDnsHandler:
         for index, old in enumerate(records):
             if old.owner == peer_id and old.value == txt_value:
                 records[index] = record
-                _log.info("TXT _acme-challenge.%s: %s renewed by %s", domain, txt_value, peer_id)
+                _log.debug("TXT _acme-challenge.%s: %s renewed by %s", domain, txt_value, peer_id)
                 return
         if len(records) >= self._max_values:
             raise DnsChallengeError(

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gate_p2p.iroh.address import NodeAddress
-from gate_p2p.iroh.errors import (
+from gate_p2p.address import NodeAddress
+from gate_p2p.transport import (
+    ALPN_CONTROL,
+    ALPN_INFERENCE,
+    ALPN_SNI_PROXY,
     BindError,
+    CloseInfo,
     ConnectionLost,
     DialError,
     StreamReset,
@@ -19,13 +23,9 @@ from gate_p2p.iroh.errors import (
 )
 
 if TYPE_CHECKING:
-    from gate_p2p.iroh.connection import CloseInfo, IrohConnection
+    from gate_p2p.iroh.connection import IrohConnection
     from gate_p2p.iroh.endpoint import Endpoint
     from gate_p2p.iroh.stream import IrohStream
-
-ALPN_CONTROL = "gate/control/1.0"
-ALPN_INFERENCE = "gate/inference/1.0"
-ALPN_SNI_PROXY = "gate/sni-proxy/1.0"
 
 __all__ = [
     "ALPN_CONTROL",
@@ -45,7 +45,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "CloseInfo": "connection",
     "IrohConnection": "connection",
     "Endpoint": "endpoint",
     "IrohStream": "stream",

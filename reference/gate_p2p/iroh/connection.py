@@ -8,14 +8,12 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from gate_p2p.iroh.errors import ConnectionLost, TransportError
-from gate_p2p.iroh.generation import CloseInfo, RawConnection, RawStream
+from gate_p2p.iroh.generation import RawConnection, RawStream
 from gate_p2p.iroh.gone import GoneConnection
 from gate_p2p.iroh.stream import IrohStream
+from gate_p2p.transport import CloseInfo, ConnectionLost, TransportError
 
 _log = logging.getLogger("gate_p2p.iroh")
-
-__all__ = ["CloseInfo", "IrohConnection"]
 
 MAX_REASON = 256  # bytes of a close reason: it has to fit into one QUIC packet
 

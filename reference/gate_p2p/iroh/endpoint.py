@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 from weakref import WeakSet
 
-from gate_p2p.iroh.address import NodeAddress, check_socket_address, is_unspecified
+from gate_p2p.address import NodeAddress, check_socket_address, is_unspecified
 from gate_p2p.iroh.connection import IrohConnection, close_late
-from gate_p2p.iroh.errors import BindError, DialError, TransportError
 from gate_p2p.iroh.generation import Generation, RawConnection, RawEndpoint, RawIncoming, load
+from gate_p2p.transport import ALPN_CONTROL, BindError, DialError, TransportError
 
 _log = logging.getLogger("gate_p2p.iroh")
 
@@ -45,7 +45,7 @@ class Endpoint:
         cls,
         secret_key: bytes | None = None,
         listen: str = "127.0.0.1:0",
-        alpns: Sequence[str] = ("gate/control/1.0",),
+        alpns: Sequence[str] = (ALPN_CONTROL,),
         *,
         generation: Generation | None = None,
     ) -> Endpoint:

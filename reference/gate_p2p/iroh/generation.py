@@ -2,26 +2,16 @@
 
 A generation is a module with `bind`; the one that matches the installed package is loaded by `load()`.
 Its raw calls are **never cancelled** by their callers: uniffi loses what a cancelled call had already got.
-Errors leave it translated into those of `gate_p2p.iroh.errors`.
+Errors leave it translated into those of `gate_p2p.transport`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module, metadata
 from typing import Protocol, cast
 
-from gate_p2p.iroh.errors import BindError
-
-
-@dataclass(frozen=True)
-class CloseInfo:
-    """How a connection ended. `code`: application code or None (time-out, transport error)."""
-
-    code: int | None
-    by_peer: bool
-    reason: str
+from gate_p2p.transport import BindError, CloseInfo
 
 
 class RawStream(Protocol):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gate_p2p.iroh.errors import ConnectionLost
-from gate_p2p.iroh.generation import CloseInfo
+from gate_p2p.transport import CloseInfo, ConnectionLost
 
 
 class GoneConnection:

@@ -12,15 +12,15 @@ from collections.abc import Sequence
 
 import iroh
 
-from gate_p2p.iroh.errors import (
+from gate_p2p.transport import (
     BindError,
+    CloseInfo,
     ConnectionLost,
     DialError,
     StreamReset,
     StreamStopped,
     TransportError,
 )
-from gate_p2p.iroh.generation import CloseInfo
 
 _RESET = re.compile(r"Reset\((\d+)\)")
 _STOPPED = re.compile(r"Stopped\((\d+)\)")
@@ -254,5 +254,7 @@ def bind_error(socket_addresses: Sequence[str], text: str) -> BindError:
                 return BindError(
                     f"cannot listen on {address}: the port is in use, choose another (0: any free one)"
                 )
-            return BindError(f"cannot listen on {address}: {error.strerror}")
+            return BindError(
+                f"cannot listen on {address}: {error.strerror} (is it an address of this machine?)"
+            )
     return BindError(f"cannot listen on {', '.join(socket_addresses)}: {text}")

@@ -11,9 +11,9 @@ import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from gate_p2p.iroh.errors import ConnectionLost, TransportError
 from gate_p2p.iroh.generation import RawStream
 from gate_p2p.iroh.gone import GoneStream
+from gate_p2p.transport import ConnectionLost, TransportError
 
 _log = logging.getLogger("gate_p2p.iroh")
 

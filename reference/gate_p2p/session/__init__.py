@@ -6,7 +6,7 @@ from gate_p2p.session.errors import PeerNotConnected, RequestError, SessionClose
 from gate_p2p.session.link import Answer, ControlLink
 from gate_p2p.session.policy import NamePolicy, request_policy
 from gate_p2p.session.session import DialFailed, P2PSession, PeerConnected, PeerLost
-from gate_p2p.session.transport import ControlTransport
+from gate_p2p.transport import ControlTransport
 
 __all__ = [
     "Answer",

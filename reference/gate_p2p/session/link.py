@@ -28,9 +28,8 @@ from gate_p2p.core import (
     StreamReady,
     Terminated,
 )
-from gate_p2p.iroh.errors import TransportError
 from gate_p2p.session.errors import RequestError
-from gate_p2p.session.transport import ControlTransport
+from gate_p2p.transport import ControlTransport, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
 
@@ -235,7 +234,10 @@ class ControlLink:
                 if future is not None and not future.done():
                     future.set_exception(RequestError(reason, code))
             case RequestRefused(request_id=request_id, code=code, error=text):
-                _log.info("%s: request %r refused: %s (%s)", self.transport.remote_id, request_id, text, code)
+                # debug: a peer can send thousands of them a second
+                _log.debug(
+                    "%s: request %r refused: %s (%s)", self.transport.remote_id, request_id[:128], text, code
+                )
             case Established():
                 self._established.set()
             case Terminated():
@@ -248,9 +250,17 @@ class ControlLink:
     async def _carry_out(self, request: Request) -> None:
         try:
             answer = await self._handle(request)
-        except Exception:  # noqa: BLE001  whatever a handler raises is logged, and must not end the stream
+            self._answer(request, answer)
+        except (Exception, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
+                raise
+            # whatever a handler raises, or says that cannot be sent, must neither end the stream nor stay
+            # unanswered; a CancelledError here comes from something that the handler waited for
             _log.exception("%s: the handler of %r failed", self.transport.remote_id, request)
-            answer = Answer("the handler failed")
+            self._answer(request, Answer("the handler failed"))
+
+    def _answer(self, request: Request, answer: Answer) -> None:
         now = self._loop.time()
         if answer.error is None:
             self.connection.answer_success(request.request_id, now, domain=answer.domain)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from gate_p2p.iroh.address import NodeAddress
-from gate_p2p.iroh.errors import TransportError
+from gate_p2p.address import NodeAddress
 from gate_p2p.session.backoff import Backoff
+from gate_p2p.transport import TransportError
 
 
 class Peer:
@@ -36,6 +36,11 @@ class Peer:
         self._connected = asyncio.Event()
         self._first: asyncio.Future[TransportError | None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(self._run())
+
+    @property
+    def given_up(self) -> bool:
+        """Whether no more dials follow."""
+        return self._task.done()
 
     @property
     def connected(self) -> bool:

@@ -1,31 +1,35 @@
-"""P2PSession: a node on Iroh, with its peers."""
+"""P2PSession: a node with its peers."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gate_p2p.core import CloseCode, Connection, Established, Event, GateError, Policy, Terminated
+from gate_p2p.address import NodeAddress, check_socket_address
+from gate_p2p.core import CloseCode, Connection, Established, Event, Policy, Terminated
 from gate_p2p.dns.handler import DnsChallengeHandler
-from gate_p2p.iroh import ALPN_CONTROL
-from gate_p2p.iroh.address import NodeAddress, check_socket_address
-from gate_p2p.iroh.connection import IrohConnection
-from gate_p2p.iroh.endpoint import Endpoint
-from gate_p2p.iroh.errors import TransportError
+from gate_p2p.session.endpoint import Bind, bind_iroh
 from gate_p2p.session.errors import PeerNotConnected, SessionClosed
 from gate_p2p.session.handlers import carry_out
 from gate_p2p.session.link import ControlLink
 from gate_p2p.session.peer import Peer
 from gate_p2p.session.policy import NamePolicy, request_policy
-from gate_p2p.session.transport import IrohTransport
+from gate_p2p.session.transport import ConnectionTransport
+from gate_p2p.text import one_line
+from gate_p2p.transport import ALPN_CONTROL, Endpoint, PeerConnection, PeerStream, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
 
 STREAM_WITHIN = 10.0  # seconds for the dialer to open its stream, the same as for its Handshake (HS-14)
 DEFAULT_SUFFIX = "private.example"
+# Connections that peers opened. Each may hold a frame of 10 MiB that never gets complete, so there is an end.
+MAX_CONNECTIONS = 1024
+# Of one peer: it needs one, and a suite with 64 cases side by side stays below this.
+MAX_CONNECTIONS_OF_PEER = 256
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,13 @@ class PeerConnected:
 
 @dataclass(frozen=True)
 class PeerLost:
-    """An established control connection is over. `code`: the application code of our close."""
+    """An established control connection is over.
+
+    `code`: the application code with which either side closed it; None when it was lost.
+    """
 
     peer_id: str
-    code: CloseCode
+    code: int | None
     reason: str
 
     def __str__(self) -> str:
@@ -74,7 +81,8 @@ class P2PSession:
 
     `listen`: `ip:port`, port 0 takes a free one. `advertise`: the `ip:port` others dial, if it is another.
     `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to advertise; a
-    `dns_challenge_handler` implies the last. `suffix`, `allowed`: see `NamePolicy`.
+    `dns_challenge_handler` implies the last. `suffix`, `allowed`: see `NamePolicy`. `bind`: what makes the
+    endpoint, on Iroh by default.
     """
 
     def __init__(
@@ -89,7 +97,9 @@ class P2PSession:
         dns_challenge_handler: DnsChallengeHandler | None = None,
         suffix: str = DEFAULT_SUFFIX,
         allowed: Mapping[str, Iterable[str]] | None = None,
+        bind: Bind = bind_iroh,
     ) -> None:
+        self._bind = bind
         self._listen = listen
         self._advertise = None if advertise is None else check_socket_address(advertise)
         self._secret_key = secret_key
@@ -106,6 +116,7 @@ class P2PSession:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._peers: dict[str, Peer] = {}
         self._links: dict[str, list[ControlLink]] = {}
+        self._served: Counter[str] = Counter()  # connections that peers opened, by peer
         self._subscribers: list[Callable[[SessionEvent], None]] = []
 
     # -- life
@@ -114,11 +125,15 @@ class P2PSession:
         """Bind and accept. Raises BindError."""
         if self._endpoint is not None:
             raise RuntimeError("the session has been started already")
-        self._endpoint = await Endpoint.bind(self._secret_key, self._listen, (ALPN_CONTROL,))
+        self._endpoint = await self._bind(self._secret_key, self._listen)
         self._accepting = asyncio.get_running_loop().create_task(self._accept(self._endpoint))
 
     async def aclose(self, code: CloseCode = CloseCode.SHUTTING_DOWN, reason: str = "shutting down") -> None:
-        """Say goodbye to every peer, close with `code`, leave nothing running. Takes about 2 s at most."""
+        """Say goodbye to every peer, close with `code`, leave nothing running.
+
+        Takes as long as the slowest farewell: at rest milliseconds, 1 s while a peer does not read, about 3 s
+        while a dial is under way, which Iroh gives up in its own time, and never more than some 10 s.
+        """
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is None or self._accepting is None:
             return
@@ -168,18 +183,21 @@ class P2PSession:
         """Dial a peer, and again whenever the connection is lost; returns at once, see `Peer.wait_connected`.
 
         Without `keep_trying`, a first dial that fails is the last; `Peer.first_attempt` tells.
+        A peer that is dialled already keeps its handle; `address` is where the next dial goes.
         Raises ValueError for a bad address text.
         """
         self._running()
         address = NodeAddress.parse(address) if isinstance(address, str) else address
-        if address.node_id not in self._peers:
-            self._peers[address.node_id] = Peer(
+        peer = self._peers.get(address.node_id)
+        if peer is None or peer.given_up:
+            peer = self._peers[address.node_id] = Peer(
                 address,
                 self._connect,
                 lambda reason, delay: self._tell(DialFailed(address.node_id, reason, delay)),
                 keep_trying=keep_trying,
             )
-        return self._peers[address.node_id]
+        peer.address = address
+        return peer
 
     def list_peers(self) -> list[str]:
         """The ids of the peers with an established control connection, whoever dialled."""
@@ -221,7 +239,7 @@ class P2PSession:
                 now=asyncio.get_running_loop().time(),
                 policy=self._policy(connection.remote_id),
             )
-            terminated = await self._drive(core, IrohTransport(connection, stream), established)
+            terminated = await self._drive(core, connection, stream, established)
         except SessionClosed as error:
             return str(error)
         finally:
@@ -230,9 +248,15 @@ class P2PSession:
 
     async def _accept(self, endpoint: Endpoint) -> None:
         while (connection := await endpoint.accept()) is not None:
+            peer_id = connection.remote_id
+            if self._served[peer_id] >= MAX_CONNECTIONS_OF_PEER or self._served.total() >= MAX_CONNECTIONS:
+                _log.debug("%s: one connection too many", peer_id)
+                connection.close(CloseCode.NOT_AUTHORISED, "too many connections: close some, or try later")
+                continue
+            self._served[peer_id] += 1
             self._spawn(self._serve(connection))
 
-    async def _serve(self, connection: IrohConnection) -> None:
+    async def _serve(self, connection: PeerConnection) -> None:
         try:
             async with asyncio.timeout(STREAM_WITHIN):
                 stream = await connection.accept_stream()
@@ -242,13 +266,16 @@ class P2PSession:
                 now=asyncio.get_running_loop().time(),
                 policy=self._policy(connection.remote_id),
             )
-            await self._drive(core, IrohTransport(connection, stream), None)
+            await self._drive(core, connection, stream, None)
         except TimeoutError:
             connection.close(CloseCode.HANDSHAKE_FAILED, "no control stream in time")
         except (TransportError, SessionClosed) as error:
             _log.debug("%s: no control stream: %s", connection.remote_id, error)
         finally:
             connection.close(CloseCode.DONE)
+            self._served[connection.remote_id] -= 1
+            if not self._served[connection.remote_id]:
+                del self._served[connection.remote_id]  # ids cost a stranger nothing
 
     def _policy(self, peer_id: str) -> Policy:
         def in_flight() -> int:
@@ -257,9 +284,13 @@ class P2PSession:
         return request_policy(peer_id, self._names, in_flight)
 
     async def _drive(
-        self, core: Connection, transport: IrohTransport, established: Callable[[], None] | None
+        self,
+        core: Connection,
+        connection: PeerConnection,
+        stream: PeerStream,
+        established: Callable[[], None] | None,
     ) -> Terminated:
-        peer_id = transport.remote_id
+        peer_id = connection.remote_id
         was_established = False
 
         def on_event(event: Event) -> None:
@@ -273,21 +304,29 @@ class P2PSession:
                 _log.debug("%s: control stream over: %s (code %d)", peer_id, event.reason, event.code)
 
         link = ControlLink(
-            core, transport, handle=lambda request: carry_out(request, peer_id, self._dns), on_event=on_event
+            core,
+            ConnectionTransport(connection, stream),
+            handle=lambda request: carry_out(request, peer_id, self._dns),
+            on_event=on_event,
         )
         links = self._links.setdefault(peer_id, [])
         links.append(link)
-        refusing = self._spawn(refuse_streams(transport.connection))
+        ends = {self._spawn(refuse_streams(connection))}
         try:
             terminated = await link.run()
         finally:
             links.remove(link)
             if not links:
                 self._links.pop(peer_id, None)
-        await asyncio.wait({refusing})
         if was_established:
-            self._tell(PeerLost(peer_id, terminated.code, terminated.reason))
+            ends.add(self._spawn(self._tell_lost(connection, terminated)))
+        await asyncio.wait(ends)
         return terminated
+
+    async def _tell_lost(self, connection: PeerConnection, terminated: Terminated) -> None:
+        end = await connection.wait_closed()
+        said = f": {end.reason}" if end.by_peer and end.reason not in terminated.reason else ""
+        self._tell(PeerLost(connection.remote_id, end.code, terminated.reason + said))
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(call)
@@ -298,17 +337,20 @@ class P2PSession:
     def _tell(self, event: SessionEvent) -> None:
         if self._endpoint is None and isinstance(event, DialFailed):
             return  # closing: there is no next dial
-        _log.info("%s", event)
+        _log.info("%s", one_line(str(event)))  # a peer chose some of the words
         for callback in self._subscribers:
-            callback(event)
+            try:
+                callback(event)
+            except Exception:  # noqa: BLE001  a bug in an application must not end the connection it hears of
+                _log.exception("a subscriber failed over: %s", one_line(str(event)))
 
 
-async def refuse_streams(connection: IrohConnection) -> None:
+async def refuse_streams(connection: PeerConnection) -> None:
     """Refuse every stream beside the first, until the connection is over (TR-02)."""
     try:
         while True:
             stream = await connection.accept_stream()
             stream.reset(CloseCode.PROTOCOL_VIOLATION)
             stream.stop(CloseCode.PROTOCOL_VIOLATION)
-    except GateError as error:
+    except TransportError as error:
         _log.debug("%s: %s", connection.remote_id, error)

@@ -10,7 +10,7 @@ from gate_p2p.dns.handler import DnsChallengeHandler
 from gate_p2p.session.handlers import carry_out
 from gate_p2p.session.link import ControlLink
 from gate_p2p.session.policy import NamePolicy, request_policy
-from gate_p2p.session.transport import ControlTransport
+from gate_p2p.transport import ControlTransport
 
 
 async def run_stream(

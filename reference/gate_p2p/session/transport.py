@@ -1,64 +1,45 @@
-"""What a control link drives: one ordered stream of bytes to one authenticated peer."""
+"""The control stream of a connection, as what a link drives."""
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+from contextlib import suppress
 
-from gate_p2p.iroh.connection import IrohConnection
-from gate_p2p.iroh.stream import IrohStream
+from gate_p2p.transport import PeerConnection, PeerStream
 
-
-class ControlTransport(Protocol):
-    """Reads may be cancelled and lose nothing; the link never cancels a write.
-
-    Calls that fail raise `gate_p2p.iroh.TransportError` or OSError; both mean that the stream is lost.
-    """
-
-    @property
-    def remote_id(self) -> str:
-        """The peer's id as the transport proved it (AU-03): 64 lowercase hex."""
-        ...
-
-    async def read(self) -> bytes:
-        """Some bytes; `b""` at the clean end."""
-        ...
-
-    async def write(self, data: bytes) -> None:
-        """Return once the bytes are taken; blocks while the peer does not read."""
-        ...
-
-    async def finish(self) -> None:
-        """End our direction cleanly."""
-        ...
-
-    async def wait_delivered(self, timeout: float = 1.0) -> bool:
-        """After `finish`: whether the peer had everything within `timeout` seconds."""
-        ...
-
-    def close(self, code: int, reason: str = "") -> None:
-        """Close at once, pending reads and writes fail; again does nothing."""
-        ...
+LAST_WORD = 0.25  # seconds that the side which said goodbye first has to close with its code: a round trip
 
 
-class IrohTransport:
-    """The control stream of one Iroh connection; closing it closes the connection."""
+class ConnectionTransport:
+    """The ControlTransport of a connection with one control stream; closing it closes the connection."""
 
-    def __init__(self, connection: IrohConnection, stream: IrohStream) -> None:
-        self.connection = connection
-        self._stream = stream
+    def __init__(self, connection: PeerConnection, stream: PeerStream) -> None:
         self.remote_id = connection.remote_id
+        self._connection = connection
+        self._stream = stream
+        self._peer_ended = False
+        self._answering = False
 
     async def read(self) -> bytes:
-        return await self._stream.read()
+        data = await self._stream.read()
+        self._peer_ended = not data
+        return data
 
     async def write(self, data: bytes) -> None:
         await self._stream.write(data)
 
     async def finish(self) -> None:
+        self._answering = self._peer_ended
         await self._stream.finish()
 
     async def wait_delivered(self, timeout: float = 1.0) -> bool:
-        return await self._stream.wait_delivered(timeout)
+        """Also lets the peer close first where it was first to say goodbye: our 0 would hide its code."""
+        delivered = await self._stream.wait_delivered(timeout)
+        if self._answering:
+            with suppress(TimeoutError):  # a 0.1.0 peer waits for our close
+                async with asyncio.timeout(LAST_WORD):
+                    await self._connection.wait_closed()
+        return delivered
 
     def close(self, code: int, reason: str = "") -> None:
-        self.connection.close(code, reason)
+        self._connection.close(code, reason)

@@ -6,11 +6,13 @@ import json
 import re
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from .process import Node, run
+from .process import Node, environment, run
 
 pytestmark = pytest.mark.iroh
 
@@ -48,7 +50,7 @@ def test_a_daemon_connects_says_so_in_json_and_hears_of_the_relays_end() -> None
             status, _, err = relay.stop(signal.SIGTERM)
             assert status == 0, err
             lost, failed = (json.loads(daemon.stdout.readline()) for _ in range(2))
-            assert (lost["event"], lost["peer"]) == ("peer_lost", listening["node_id"])
+            assert (lost["event"], lost["peer"], lost["code"]) == ("peer_lost", listening["node_id"], 6)
             assert failed["event"] == "dial_failed"
             assert failed["retry_in"] > 0
             status, _, err = daemon.stop(signal.SIGINT)
@@ -86,6 +88,20 @@ def test_a_port_in_use_is_one_line_and_status_3() -> None:
     assert failed.stdout == b""
     assert failed.stderr.count(b"\n") == 1
     assert b"the port is in use" in failed.stderr
+
+
+def test_a_full_disk_behind_standard_output_stops_a_node_without_a_traceback() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "gate_p2p.cli", "relay"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=45,
+            check=False,
+            env=environment(),
+        )
+    assert b"cannot write to standard output" in done.stderr
+    assert b"Traceback" not in done.stderr
 
 
 def test_a_wrong_id_is_one_line_and_status_3() -> None:

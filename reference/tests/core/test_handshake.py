@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gate_p2p.core import (
@@ -14,6 +16,7 @@ from gate_p2p.core import (
     State,
     Terminated,
 )
+from gate_p2p.core.limits import MAX_FRAME
 
 from .pair import ACCEPTOR_ID, CONSENT, DIALER_ID, HANDSHAKE, TXT, Pair, established_acceptor, frame
 
@@ -164,6 +167,30 @@ def test_a_renewal_keeps_the_capabilities_unless_new_ones_are_given() -> None:
     pair = Pair().established()
     pair.acceptor.renew_handshake(pair.now)
     assert pair.exchange()[0] == [CapabilitiesRenewed(frozenset({"dns_challenge"}))]
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "problem"),
+    [
+        ("inference", "collection"),
+        ([1], "collection"),
+        (["\ud800"], "not Unicode"),
+        (["x" * MAX_FRAME], "at most"),
+    ],
+)
+def test_capabilities_that_cannot_be_sent_are_refused_and_change_nothing(
+    capabilities: Any, problem: str
+) -> None:
+    for make in (Connection.dialer, Connection.acceptor):
+        with pytest.raises(LocalProtocolError, match=problem):
+            make(node_id=DIALER_ID, capabilities=capabilities, now=0.0)
+    pair = Pair().established()
+    with pytest.raises(LocalProtocolError, match=problem):
+        pair.dialer.renew_handshake(pair.now, capabilities)
+    assert pair.dialer.state is State.ESTABLISHED
+    pair.dialer.renew_handshake(pair.now)
+    _, (renewed,) = pair.exchange()
+    assert renewed == CapabilitiesRenewed(frozenset({"inference"}))
 
 
 def test_a_refused_or_unanswered_renewal_ends_the_connection() -> None:

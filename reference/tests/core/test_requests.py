@@ -19,6 +19,7 @@ from gate_p2p.core import (
     ResponseReceived,
     decode,
 )
+from gate_p2p.core.limits import MAX_FRAME
 
 from .pair import TXT, Pair, established_acceptor, frame
 
@@ -160,10 +161,17 @@ def test_an_illegal_id_comes_back_as_it_was(request_id: str) -> None:
 
 
 def test_an_id_too_long_to_be_sent_back_is_not_answered() -> None:
-    connection = established_acceptor(limits=Limits(max_frame=300))
-    (event,) = connection.receive_data(create("x" * 175), 100.0)
+    connection = established_acceptor()
+    (event,) = connection.receive_data(create("x" * (MAX_FRAME - 150)), 100.0)
     assert isinstance(event, MessageIgnored)
     assert connection.data_to_send() == b""
+
+
+def test_a_smaller_limit_on_what_is_received_does_not_keep_answers_back() -> None:
+    connection = established_acceptor(limits=Limits(max_frame=300))
+    (event,) = connection.receive_data(create("x" * 175), 100.0)
+    assert isinstance(event, RequestRefused)
+    assert len(connection.data_to_send()) > 300
 
 
 def test_misuse_raises_and_changes_nothing() -> None:
@@ -182,8 +190,26 @@ def test_misuse_raises_and_changes_nothing() -> None:
     pair.exchange()
     with pytest.raises(LocalProtocolError, match="domain"):
         pair.acceptor.answer_success(registration, pair.now)
+    with pytest.raises(LocalProtocolError, match="single label"):
+        pair.acceptor.answer_success(registration, pair.now, domain="localhost")
+    with pytest.raises(LocalProtocolError, match="not Unicode"):
+        pair.acceptor.answer_failure(registration, pair.now, error="no", code="\ud800")
+    with pytest.raises(LocalProtocolError, match="32 integers"):
+        pair.dialer.request_domain_registration(NodeAddr(id=(256,) * 32, direct_addresses=()), pair.now)
+    with pytest.raises(LocalProtocolError, match="32 integers"):
+        pair.dialer.request_domain_registration(NodeAddr(id=(1,) * 31, direct_addresses=()), pair.now)
+    endless = NodeAddr(id=(1,) * 32, direct_addresses=("x" * MAX_FRAME,))
+    with pytest.raises(LocalProtocolError, match="at most 10485760"):
+        pair.dialer.request_domain_registration(endless, pair.now)
     assert pair.acceptor.in_flight == pair.dialer.pending == 2
     assert pair.acceptor.data_to_send() == pair.dialer.data_to_send() == b""
+
+
+def test_after_the_end_a_request_says_why_it_cannot_be_sent() -> None:
+    pair = Pair().established()
+    pair.dialer.close(pair.now, reason="lunch")
+    with pytest.raises(LocalProtocolError, match=r"is over \(lunch\)"):
+        ask(pair, "sni")
 
 
 def test_the_table_of_our_requests_is_bounded() -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gate_p2p.core import Connection, Event
 from gate_p2p.core.messages import Message, encode
-from gate_p2p.iroh.errors import ConnectionLost
+from gate_p2p.transport import ConnectionLost
 
 T = TypeVar("T")
 

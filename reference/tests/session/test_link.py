@@ -148,6 +148,32 @@ def test_a_handler_that_raises_is_a_failure_response_and_a_log_entry(
     assert "secret detail" in caplog.text
 
 
+@pytest.mark.parametrize("answer", [Answer(domain="a.example"), Answer("no", code="\ud800"), None])
+def test_whatever_a_handler_says_the_request_is_answered(answer: Answer | None) -> None:
+    """An answer that cannot be sent, and the end of something that the handler waited for."""
+
+    async def main() -> None:
+        async def odd(request: Request) -> Answer:
+            if answer is not None:
+                return answer
+            inner: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            inner.cancel()
+            return await inner
+
+        link, running, peer = await connected(odd)
+        peer.core.request_dns_challenge_create("a.example", VALUE, 0.0)
+        await peer.flush()
+        response = await peer.until(ResponseReceived)
+        assert isinstance(response, ResponseReceived)
+        assert isinstance(response.response, DnsChallengeResponse)
+        assert not response.response.success
+        assert link.connection.in_flight == 0
+        link.close()
+        await running
+
+    run(main())
+
+
 def test_ping_is_answered_while_a_handler_works() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()

@@ -219,6 +219,24 @@ async def test_leaving_says_code_6_to_a_peer_that_waits(relay: P2PSession) -> No
     await endpoint.aclose()
 
 
+@pytest.mark.parametrize("leaver", ["relay", "daemon"])
+async def test_both_sides_hear_of_the_end_with_the_code_of_who_left(leaver: str) -> None:
+    relay, daemon = P2PSession(), P2PSession()
+    await relay.start()
+    await daemon.start()
+    heard = {"relay": Events(relay), "daemon": Events(daemon)}
+    await (await daemon.add_peer(relay.node_addr())).wait_connected()
+    await heard["relay"].until(PeerConnected)
+    await (relay if leaver == "relay" else daemon).aclose()
+    for events in heard.values():
+        lost = await events.until(PeerLost)
+        assert isinstance(lost, PeerLost)
+        assert lost.code == CloseCode.SHUTTING_DOWN
+        assert "shutting down" in lost.reason
+    await relay.aclose()
+    await daemon.aclose()
+
+
 async def test_a_closed_session_says_so() -> None:
     session = P2PSession()
     with pytest.raises(SessionClosed):

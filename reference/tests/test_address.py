@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from gate_p2p.address import check_socket_address, is_loopback, is_unspecified
 from gate_p2p.iroh import NodeAddress
-from gate_p2p.iroh.address import check_socket_address, is_loopback, is_unspecified
 
 ID = "0123456789abcdef" * 4
 

@@ -9,7 +9,7 @@ import pytest
 
 from gate_p2p.cli.failure import Failure
 from gate_p2p.cli.output import set_up_logging
-from gate_p2p.cli.text import LONGEST, one_line
+from gate_p2p.text import LONGEST, one_line
 
 
 def test_control_characters_are_escaped_and_letters_stay() -> None:

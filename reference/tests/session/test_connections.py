@@ -1,0 +1,158 @@
+"""A session's connections, on an endpoint in memory and in virtual time: bounds, ends, dialling again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gate_p2p.core import CloseCode, Established, Handshake
+from gate_p2p.session import P2PSession, PeerConnected, PeerLost
+from gate_p2p.session import session as session_module
+from gate_p2p.session.session import SessionEvent
+from gate_p2p.transport import TransportError
+
+from .endpoints import MemoryConnection, MemoryEndpoint
+from .memory import DIALER, Peer, run
+
+OTHER = "0e" * 32
+
+
+def with_session(test: Callable[[P2PSession, MemoryEndpoint], Awaitable[None]]) -> None:
+    async def main() -> None:
+        endpoint = MemoryEndpoint()
+        async with P2PSession(bind=endpoint.bind) as session:
+            await test(session, endpoint)
+
+    run(main())
+
+
+async def shake_hands(connection: MemoryConnection) -> Peer:
+    peer = Peer(connection.theirs)
+    await peer.flush()
+    await peer.until(Established)
+    return peer
+
+
+def end(connection: MemoryConnection) -> tuple[int, str] | None:
+    closed = connection.theirs.closed
+    return None if closed is None else closed[1:]
+
+
+def test_connections_of_one_peer_are_bounded_and_others_get_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "MAX_CONNECTIONS_OF_PEER", 2)
+
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        first, second, third = [await endpoint.arrive(DIALER) for _ in range(3)]
+        assert end(first) is end(second) is None
+        assert end(third) == (CloseCode.NOT_AUTHORISED, "too many connections: close some, or try later")
+        other = await endpoint.arrive(OTHER)
+        assert end(other) is None
+        await shake_hands(second)
+        # the place of one that has ended is free again
+        first.theirs.close(0)
+        await asyncio.sleep(1)
+        assert end(await endpoint.arrive(DIALER)) is None
+
+    with_session(test)
+
+
+def test_connections_are_bounded_in_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "MAX_CONNECTIONS", 2)
+
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        ends = [end(await endpoint.arrive(f"{number:064x}")) for number in range(3)]
+        assert [closed and closed[0] for closed in ends] == [None, None, CloseCode.NOT_AUTHORISED]
+
+    with_session(test)
+
+
+def test_a_connection_without_stream_or_handshake_ends_and_nothing_of_it_is_kept() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        silent = await endpoint.arrive(DIALER)
+        mute = await endpoint.arrive(OTHER, opened=False)
+        await asyncio.sleep(9)
+        assert end(silent) is end(mute) is None
+        await asyncio.sleep(3)
+        assert end(mute) == (CloseCode.HANDSHAKE_FAILED, "no control stream in time")
+        assert end(silent) == (CloseCode.HANDSHAKE_FAILED, "no handshake in time")
+        assert not session._served
+        assert not session._links
+
+    with_session(test)
+
+
+@pytest.mark.parametrize(
+    ("finish", "code", "seconds", "reason"),
+    [
+        (True, 6, 0.0, "the peer ended the stream: going home"),
+        (True, None, 0.25, "the peer ended the stream"),
+        (False, 6, 0.0, "the peer closed the connection (code 6): going home"),
+    ],
+)
+def test_the_last_word_belongs_to_the_side_that_said_goodbye(
+    finish: bool, code: int | None, seconds: float, reason: str
+) -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        events: asyncio.Queue[SessionEvent] = asyncio.Queue()
+        session.subscribe(events.put_nowait)
+        connection = await endpoint.arrive(DIALER)
+        peer = await shake_hands(connection)
+        assert isinstance(await events.get(), PeerConnected)
+        if finish:
+            await peer.stream.finish()
+            assert await peer.stream.read() == b""
+        if code is not None:
+            peer.stream.close(code, "going home")
+        assert await events.get() == PeerLost(DIALER, code or CloseCode.DONE, reason)
+        assert asyncio.get_running_loop().time() == seconds
+
+    with_session(test)
+
+
+def test_a_subscriber_that_fails_is_logged_and_ends_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        heard: list[SessionEvent] = []
+
+        def broken(event: SessionEvent) -> None:
+            raise ZeroDivisionError("a bug of the application")
+
+        session.subscribe(broken)
+        session.subscribe(heard.append)
+        await shake_hands(await endpoint.arrive(DIALER))
+        assert len(heard) == 1
+        assert session.list_peers() == [DIALER]
+
+    with_session(test)
+    assert "a bug of the application" in caplog.text
+
+
+def test_words_of_a_peer_are_escaped_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        connection = await endpoint.arrive(DIALER)
+        peer = Peer(connection.theirs)
+        peer.core.data_to_send()
+        await peer.send(Handshake(node_id=DIALER, capabilities=("a\nroot logged in", "b" * 5000)))
+        await peer.until(Established)
+
+    with caplog.at_level(logging.INFO):
+        with_session(test)
+    (message,) = [text for text in caplog.messages if "root" in text]
+    assert "a\\nroot" in message
+    assert len(message) < 1100
+
+
+def test_a_peer_that_was_given_up_is_dialled_afresh() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        peer = await session.add_peer(f"{OTHER}@127.0.0.1:1", keep_trying=False)
+        with pytest.raises(TransportError, match="nobody"):
+            await peer.first_attempt()
+        await asyncio.sleep(1)
+        again = await session.add_peer(f"{OTHER}@127.0.0.1:2")
+        assert again is not peer
+        assert await session.add_peer(f"{OTHER}@127.0.0.1:3") is again
+        assert again.address.socket_addresses == ("127.0.0.1:3",)
+
+    with_session(test)
