@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -190,6 +192,11 @@ def run_suite(role: str, node: str, target: list[str], key: Path, extra: list[st
     return Run(role, node, status, seconds, content)
 
 
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A handler that makes SIGTERM end the nodes in order, as SIGINT does."""
+    raise KeyboardInterrupt
+
+
 def summary(run: Run) -> str:
     """One line: how many cases ran, over what, in which time, and the MUST set among them."""
     if run.report is None:
@@ -213,6 +220,7 @@ def main() -> int:
         "--role", choices=("acceptor", "dialer"), help="judge the reference in this role only"
     )
     options, extra = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, interrupt)
     REPORTS.mkdir(parents=True, exist_ok=True)
     runs: list[Run] = []
     problems: list[str] = []
@@ -243,4 +251,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)

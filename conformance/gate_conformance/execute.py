@@ -61,19 +61,42 @@ async def run_body(trial: Trial, settle: float = SETTLE, **drawn: Any) -> None:
         await _in_time(trial, drawn)
         await look_back(trial, settle if trial.shared is None else 0.0)
     except BaseException as error:
+        excuse = _excuse(trial) if isinstance(error, CaseFailed) else None
         crash = await release_links(trial, keep=None)
         if crash is not None and isinstance(error, Outcome):
             raise crash_failure(crash, str(error)) from error
+        if excuse is not None:
+            raise CaseInconclusive(f"{excuse}; without that: {error}") from error
         raise
     crash = await release_links(trial, keep=trial.shared)
     if crash is not None:
         raise crash_failure(crash)
 
 
+_TIMERS = {"acceptor": 9.5, "dialer": 4.5}  # HS-14 and HS-08, less what measuring may miss
+_ABOUT_TIMERS = frozenset({"HS-08", "HS-09", "HS-11", "HS-14", "HS-16"})
+
+
+def _excuse(trial: Trial) -> str | None:
+    """Why a failure says nothing about the requirement: the transport, or a timer of the target's own."""
+    for link in trial.links:
+        if link.transport_error is not None:
+            return f"the transport failed: {link.transport_error}"
+        if (
+            link.ended is not None
+            and not link.audit.handshake_done
+            and trial.case.requirement not in _ABOUT_TIMERS
+            and link.ended.seconds - link.opened_at >= _TIMERS[trial.role]
+        ):
+            return "the target answers so slowly that its own time-out for the handshake ended the case"
+    return None
+
+
 async def _in_time(trial: Trial, drawn: dict[str, Any]) -> None:
     limit = time_limit(trial.case)
     try:
         async with asyncio.timeout(limit) as scope:
+            trial.time_limit = scope
             await trial.case.run(trial, **drawn)
     except TimeoutError:
         if not scope.expired():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shlex
 import signal
@@ -12,6 +13,8 @@ from collections.abc import Mapping
 from gate_conformance.verdicts import TargetGone, UsageError
 
 TAIL = 4096
+# The program's own fault; any other error is the machine's (no memory, too many open files).
+_UNSTARTABLE = (errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP)
 _CRASH_WORDS = ("Traceback (most recent call last)", "panicked at", "AddressSanitizer", "core dumped")
 
 
@@ -20,9 +23,9 @@ def split_command(command: str, what: str) -> list[str]:
     try:
         words = shlex.split(command)
     except ValueError as error:
-        raise UsageError(f"{what}: {error} in {command!r}") from None
+        raise UsageError(f"{what} {error} in {command!r}") from None
     if not words:
-        raise UsageError(f"{what}: a command is expected")
+        raise UsageError(f"{what} a command is expected")
     return words
 
 
@@ -37,7 +40,10 @@ class Process:
 
     @classmethod
     async def start(cls, words: list[str], environment: Mapping[str, str], pipes: bool) -> Process:
-        """``pipes``: standard input and output are the control stream's. Raises TargetGone."""
+        """``pipes``: standard input and output are the control stream's.
+
+        Raises TargetGone when the program cannot be started, OSError when the machine has no room for it.
+        """
         own = asyncio.subprocess.PIPE if pipes else asyncio.subprocess.DEVNULL
         try:
             process = await asyncio.create_subprocess_exec(
@@ -49,6 +55,8 @@ class Process:
                 start_new_session=True,  # so that its own children can be ended with it
             )
         except OSError as error:
+            if error.errno not in _UNSTARTABLE:
+                raise
             raise TargetGone(
                 f"cannot start {words[0]}: {error.strerror or error}", "is it installed and executable?"
             ) from None
@@ -75,6 +83,14 @@ class Process:
 
     async def stop(self, patience: float, politely: bool) -> int | None:
         """Wait, then end the process (SIGTERM first when ``politely``). The status, None when we ended it."""
+        try:
+            return await self._stop(patience, politely)
+        except asyncio.CancelledError:  # an interrupt: no time for patience, and no process left behind
+            self._signal(signal.SIGKILL)
+            await self.wait(5.0)
+            raise
+
+    async def _stop(self, patience: float, politely: bool) -> int | None:
         if politely and self.raw.returncode is None:
             self._stopped_by_us = True
             self._signal(signal.SIGTERM)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import textwrap
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -33,6 +35,7 @@ _HEADERS = {
     Verdict.HARNESS_ERROR: "harness\nerror",
 }
 LEVELS = ("MUST", "SHOULD", "MAY")
+_WIRE_INDENT = 4 + 12  # where the bytes of a record begin
 
 
 def _word(verdict: Verdict) -> str:
@@ -53,7 +56,7 @@ class TerminalReport(Observer):
         if self._console.is_terminal:
             self._progress = Progress(
                 TextColumn("{task.description}"),
-                BarColumn(),
+                BarColumn(bar_width=20),
                 MofNCompleteColumn(),
                 TimeElapsedColumn(),
                 console=self._console,
@@ -62,7 +65,7 @@ class TerminalReport(Observer):
             self._task = self._progress.add_task("cases", total=total)
             self._progress.start()
         else:
-            self._console.print(f"{total} cases")
+            self._console.print(counted(total))
 
     def case_started(self, case: Case) -> None:
         self._running[case.id] = None
@@ -111,6 +114,23 @@ class TerminalReport(Observer):
     def _line(self, text: str = "") -> None:
         self._console.print(text, soft_wrap=True, highlight=False)
 
+    def _prose(self, head: str, text: str) -> None:
+        """``head``, then the text beside it; wrapped on a terminal, and left whole elsewhere, for grep."""
+        lines = [_printable(line) for line in text.split("\n")]
+        if self._console.is_terminal:
+            width = max(self._console.width - len(head), 20)
+            lines = [part for line in lines for part in textwrap.wrap(line, width, break_on_hyphens=False)]
+        self._line(head + escape(f"\n{' ' * len(head)}".join(lines)))
+
+    def _wire(self, line: str) -> None:
+        """A line of a transcript; on a terminal what is too long goes on under its own bytes."""
+        line, width = "    " + _printable(line), self._console.width
+        if self._console.is_terminal and len(line) > width:
+            step = max(width - _WIRE_INDENT, 20)
+            rest = range(width, len(line), step)
+            line = "\n".join([line[:width], *(" " * _WIRE_INDENT + line[at : at + step] for at in rest)])
+        self._line(f"[dim]{escape(line)}[/]")
+
     def _group(self, results: list[Result], with_transcript: bool) -> None:
         by_requirement: dict[str, list[Result]] = {}
         for result in results:
@@ -120,7 +140,7 @@ class TerminalReport(Observer):
             requirement = spec.requirement(identifier)
             self._line()
             self._line(f"[bold]{identifier}[/] {requirement.level} ({requirement.chapter})")
-            self._line(f"  Requirement: {escape(requirement.text)}")
+            self._prose("  Requirement: ", requirement.text)
             for result in group:
                 if "the target is gone" in result.actual:
                     shown_without_reason += 1
@@ -128,23 +148,22 @@ class TerminalReport(Observer):
                         continue
                 self._case(result, with_transcript)
             if shown_without_reason > 1:
-                self._line(f"  … and {shown_without_reason - 1} more cases, as the target is gone")
+                self._line(f"  … and {counted(shown_without_reason - 1, 'more case')}, as the target is gone")
 
     def _case(self, result: Result, with_transcript: bool) -> None:
         self._line(f"  [bold]{escape(result.id)}[/]")
         if result.expected:
-            self._line(f"    Expected: {escape(result.expected)}")
-            self._line(f"    Actual:   {escape(result.actual)}")
+            self._prose("    Expected: ", result.expected)
+            self._prose("    Actual:   ", result.actual)
             extra = result.message.partition("; also ")[2]
             if extra:
-                self._line(f"    Also:     {escape(extra)}")
+                self._prose("    Also:     ", extra)
         else:
-            for line in result.message.split("\n"):
-                self._line(f"    {escape(line)}")
+            self._line(escape(textwrap.indent(result.message, "    ")))
         if with_transcript and result.transcript:
             self._line("    Wire:")
             for line in transcript_lines(result.transcript):
-                self._line(f"    [dim]{escape(_printable(line))}[/]")
+                self._wire(line)
 
     def _untested(self, report: Report) -> None:
         for verdict in (Verdict.NOT_TESTABLE, Verdict.INCONCLUSIVE, Verdict.UNSUPPORTED):
@@ -156,7 +175,8 @@ class TerminalReport(Observer):
                 self._line()
                 self._line(f"[{_STYLE[verdict]}]{_word(verdict).capitalize()}[/]")
             for reason, cases in reasons.items():
-                self._line(f"  {escape(', '.join(cases))}: {escape(reason)}")
+                self._prose("  ", f"{reason} ({counted(len(cases))})")
+                self._prose("    ", ", ".join(cases))
 
     def _summary(self, report: Report) -> None:
         table = Table(box=None, pad_edge=False, header_style="bold")
@@ -171,12 +191,21 @@ class TerminalReport(Observer):
         self._line()
         self._console.print(table)
         self._line()
-        self._line(
-            f"{len(report.results)} cases against {escape(report.target)} as {report.role} "
-            f"in {report.seconds:.1f} s; the MUST set in {report.must_seconds:.1f} s; seed {report.seed}"
+        self._prose(
+            "",
+            f"{counted(len(report.results))} against {report.target} as {report.role} "
+            f"in {report.seconds:.1f} s; the MUST set in {report.must_seconds:.1f} s; seed {report.seed}",
         )
+        if report.exit_status == 3:
+            self._line("[bold red]No case could test anything[/], so nothing is said about the target.")
         if report.gone:
-            self._line(f"[bold red]The target went away during the run:[/] {escape(report.gone)}")
+            self._line("[bold red]The target went away during the run:[/]")
+            self._prose("  ", report.gone)
+
+
+def counted(number: int, what: str = "case") -> str:
+    """The number with its noun."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def score(results: list[Result]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -73,7 +75,10 @@ class Report:
 
 
 class Runner:
-    """One run; ``run()`` from synchronous code. Raises TargetGone when the target is never reached."""
+    """One run; ``run()`` from synchronous code.
+
+    Raises TargetGone when the target is never reached, KeyboardInterrupt after SIGINT and SIGTERM.
+    """
 
     def __init__(
         self,
@@ -93,7 +98,9 @@ class Runner:
         )
         self._results: dict[str, Result] = {}
         self._gone: TargetGone | None = None
-        self._gone_event: asyncio.Event | None = None
+        self._gone_event = asyncio.Event()
+        self._given_lock = asyncio.Lock()
+        self._confirm_lock = asyncio.Lock()
         self._started = 0.0
         self._load = LoadMonitor()
         self._again: list[Case] = []
@@ -107,7 +114,14 @@ class Runner:
         if self._target.virtual:
             self._run_virtual()
         else:
-            asyncio.run(self._run_real())
+            try:
+                asyncio.run(self._run_real())
+            except asyncio.CancelledError:
+                raise KeyboardInterrupt from None
+        return self.report()
+
+    def report(self) -> Report:
+        """What is known so far: all results after ``run()``, some after an interrupt."""
         order = {case.id: index for index, case in enumerate(self._cases)}
         results = sorted(self._results.values(), key=lambda one: order[one.id])
         must = [one.finished_at for one in results if one.case_level == "MUST"]
@@ -164,9 +178,10 @@ class Runner:
     # -- real time
 
     async def _run_real(self) -> None:
-        self._gone_event = asyncio.Event()
-        self._given_lock = asyncio.Lock()
-        self._confirm_lock = asyncio.Lock()
+        task = asyncio.current_task()
+        if task is not None and threading.current_thread() is threading.main_thread():
+            # in order, as for SIGINT, so that no process of the suite's is left behind
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         try:
             await self._target.start()
             self._started = time.monotonic()
@@ -218,7 +233,6 @@ class Runner:
             return
         self._observer.case_started(case)
         started = time.monotonic()
-        assert self._gone_event is not None
         running = asyncio.create_task(self._attempt(case))
         watching = asyncio.create_task(self._gone_event.wait())
         try:
@@ -247,6 +261,7 @@ class Runner:
         self._record(case, result)
 
     def _known_gone(self) -> TargetGone | None:
+        """A method, because the answer changes while a case waits, which type checkers do not expect."""
         return self._gone
 
     async def _attempt(self, case: Case) -> Result:
@@ -267,7 +282,6 @@ class Runner:
         async with self._confirm_lock:
             if self._gone is None and await self._target.confirm_gone() is not None:
                 self._gone = gone
-                assert self._gone_event is not None
                 self._gone_event.set()
         return self._gone
 

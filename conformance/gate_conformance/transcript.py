@@ -9,6 +9,10 @@ from typing import Any
 RECORD_BYTES = 4096
 MAX_RECORDS = 400
 _TEXT_CHARACTERS = 2000
+# What a report keeps of a case that passed: enough to see what was tried, and small times 400 cases.
+_PASSED_RECORDS = 24
+_PASSED_BYTES = 48
+_PASSED_CHARACTERS = 128
 
 
 def readable(data: bytes) -> str | None:
@@ -71,11 +75,25 @@ class Transcript:
     def records(self) -> list[dict[str, Any]]:
         if not self.left_out:
             return self._head + self._tail
-        gap = {
-            "t": self._tail[0]["t"],
-            "from": "suite",
-            "hex": "",
-            "bytes": 0,
-            "note": f"{self.left_out} records left out here",
-        }
-        return [*self._head, gap, *self._tail]
+        return _with_gap(self._head, self.left_out, self._tail)
+
+
+def _with_gap(head: list[dict[str, Any]], left_out: int, tail: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    note = f"{left_out} records left out here"
+    return [*head, {"t": tail[0]["t"], "from": "suite", "hex": "", "bytes": 0, "note": note}, *tail]
+
+
+def abridged(records: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The first and last records of a passed case, each cut short; ``bytes`` still counts all of them."""
+    half = _PASSED_RECORDS // 2
+    if len(records) > _PASSED_RECORDS:
+        records = _with_gap(records[:half], len(records) - 2 * half, records[-half:])
+    return [_cut(record) for record in records]
+
+
+def _cut(record: dict[str, Any]) -> dict[str, Any]:
+    short = {**record, "hex": record["hex"][: 2 * _PASSED_BYTES]}
+    text = record.get("text", "")
+    if len(text) > _PASSED_CHARACTERS:
+        short["text"] = text[:_PASSED_CHARACTERS] + "…"
+    return short

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from gate_conformance.trial import Trial
 
 WRITE_LIMIT = 40.0
+PROMPT_PONGS = 64  # a target that pings at every Pong must not keep the suite from everything else
+PONG_PAUSE = 0.05
 Message = dict[str, Any]
 
 
@@ -61,6 +63,9 @@ class Wire:
         self._write_lock = asyncio.Lock()
         self._waiters: set[asyncio.Future[None]] = set()
         self._owed: list[Message] = []
+        self._paid = 0
+        self.opened_at = trial.now()
+        self.transport_error: str | None = None  # the connection failed by no doing of either node
         self._finished = self._closed = False
         self._released: CloseReport | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -183,6 +188,8 @@ class Wire:
         except ChannelReset as error:
             self._end(End("reset", error.code, None, self.trial.now()))
         except ChannelLost as error:
+            if not error.by_target and not self._closed and "internal error" in error.reason:
+                self.transport_error = error.reason
             if error.by_target or self._closed:
                 self._end(End("lost", error.code, None, self.trial.now()))
             else:
@@ -237,7 +244,8 @@ class Wire:
         """What every peer answers: a Pong, and consent to a renewal (never to the first Handshake)."""
         if message["type"] == "Ping" and self.auto_pong:
             return {"type": "Pong", "id": message["id"]}
-        if message["type"] == "Handshake" and self.auto_consent and self.audit.handshake_done:
+        renewal = self.trial.role == "acceptor" or message is not self.peer_handshake
+        if message["type"] == "Handshake" and renewal and self.auto_consent and self.audit.handshake_done:
             listed = list(self.audit.capabilities)
             return {"type": "HandshakeResponse", "accepted": True, "capabilities": listed}
         return None
@@ -247,9 +255,17 @@ class Wire:
             return
         owed, self._owed = self._owed, []
         data = b"".join(codec.encode(message) for message in owed)
-        task = asyncio.get_running_loop().create_task(self._write_now(data))
+        self._paid += len(owed)
+        pause = PONG_PAUSE if self._paid > PROMPT_PONGS else 0.0
+        task = asyncio.get_running_loop().create_task(self._write_later(data, pause))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _write_later(self, data: bytes, pause: float) -> None:
+        if pause:
+            await asyncio.sleep(pause)
+        if not self._finished and not self.audit.mid_frame:
+            await self._write_now(data)
 
     def _waiter(self) -> asyncio.Future[None]:
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -115,6 +116,7 @@ def test_json_on_standard_output_is_alone_there(command: Any) -> None:
         (("run", "py:cli_nodes:good", "--json", "no/such/dir/r.json"), "No such file"),
         (("run", "py:cli_nodes:good", "--key", "short.key"), "32 raw bytes"),
         (("run", "py:cli_nodes:good", "--jobs", "0"), "--jobs"),
+        (("run", "py:cli_nodes:good", "--json", "-", "--junit", "-"), "standard output"),
         (("run",), "TARGET"),
         (("explain", "XX-99"), "no requirement"),
     ],
@@ -134,11 +136,53 @@ def test_a_pattern_that_matches_nothing_gives_3(command: Any) -> None:
     assert "liveness.ping" in err
 
 
-def test_an_unreachable_target_gives_3(command: Any) -> None:
-    status, _, err = command("run", "exec:/nowhere/node", "--only", "liveness.ping")
+def test_one_pattern_of_two_that_matches_nothing_is_said(command: Any) -> None:
+    status, _, err = command("run", "py:cli_nodes:good", "--only", "liveness.ping", "--only", "livenes.pong")
+    assert status == 0
+    assert "--only livenes.pong matches nothing" in err
+
+
+def test_an_unreachable_target_gives_3_and_leaves_no_report(command: Any, tmp_path: Path) -> None:
+    (tmp_path / "r.json").write_text("of an earlier run")
+    (tmp_path / "node").write_text("no program")
+    (tmp_path / "node").chmod(0o755)
+    for target in ("exec:/nowhere/node", "exec:./node"):
+        status, _, err = command("run", target, "--only", "liveness.ping", "--json", "r.json")
+        assert status == 3
+        assert "cannot be reached" in err
+        assert "hint:" in err
+        assert not (tmp_path / "r.json").exists()
+
+
+def test_a_run_that_tested_nothing_gives_3_and_says_so(command: Any) -> None:
+    status, out, _ = command("run", "py:cli_nodes:good", "--only", "liveness.while-slow-pending")
     assert status == 3
-    assert "cannot be reached" in err
-    assert "hint:" in err
+    assert "No case could test anything" in out
+
+
+def test_a_report_that_cannot_be_written_gives_4(command: Any) -> None:
+    status, _, err = command("run", "py:cli_nodes:good", "--only", "liveness.ping", "--json", "/dev/full")
+    assert status == 4
+    assert "--json /dev/full was not written" in err
+
+
+def test_an_error_that_nobody_foresaw_gives_4(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from gate_conformance.runner import Runner
+
+    def broken(self: Runner) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(Runner, "run", broken)
+    status, _, err = command("run", "py:cli_nodes:good", "--only", "liveness.ping")
+    assert status == 4
+    assert "ZeroDivisionError" in err
+    assert "says nothing about the target" in err
+
+
+def test_junit_on_standard_output_is_alone_there(command: Any) -> None:
+    status, out, _ = command("run", "py:cli_nodes:good", "--only", "liveness.ping", "--junit", "-")
+    assert status == 0
+    assert ET.fromstring(out).attrib["tests"] == "1"
 
 
 def test_an_error_of_the_suite_gives_4(command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,16 +260,22 @@ def test_a_missing_extra_is_one_line(
     )
 
 
-def test_an_interrupt_gives_130(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interrupt_gives_130_and_ends_the_processes(tmp_path: Path, name: str) -> None:
     (tmp_path / "node.py").write_text(
-        "import sys\nprint('up', file=open('up', 'w'))\nsys.stdin.buffer.read()\n"
+        "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "print(os.getpid(), file=open('new', 'w'))\n"
+        "os.rename('new', 'up')\n"
+        "time.sleep(1000)\n"
     )
     code = (
         "import os, signal, sys, threading, pathlib, time\n"
         "from gate_conformance.cli import main\n"
         "def stop():\n"
         "    while not pathlib.Path('up').exists(): time.sleep(0.02)\n"
-        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        f"    os.kill(os.getpid(), signal.{name})\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in jobs that a shell put aside\n"
         "threading.Thread(target=stop).start()\n"
         "sys.argv = ['gate-conformance', 'run', 'exec:' + sys.executable + ' node.py', '--level', 'must']\n"
         "main()\n"
@@ -236,3 +286,5 @@ def test_an_interrupt_gives_130(tmp_path: Path) -> None:
     assert done.returncode == 130, done.stderr
     assert "interrupted" in done.stderr
     assert "Traceback" not in done.stderr
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "up").read_text()), 0)

@@ -119,6 +119,16 @@ def test_a_raising_node_has_crashed(run_cases: Any, make_case: Any, small_node: 
     assert report.exit_status == 1
 
 
+def test_a_node_that_exits_has_crashed(run_cases: Any, make_case: Any, small_node: Any) -> None:
+    class Exiting(small_node):  # type: ignore[misc]
+        async def on_message(self, message: dict[str, Any]) -> None:
+            raise SystemExit(0)
+
+    (result,) = run_cases(Exiting.factory(), make_case(_passes)).results
+    assert (result.verdict, result.requirement) == (Verdict.FAIL, "TR-05")
+    assert "SystemExit" in result.message
+
+
 def test_failed_prerequisites_make_others_inconclusive(
     run_cases: Any, make_case: Any, small_node: Any
 ) -> None:
@@ -256,6 +266,33 @@ def test_reports_survive_any_bytes(run_cases: Any, make_case: Any, small_node: A
     assert counts == {"pass": 1, "fail": 1}
     assert list(document["summary"]) == [verdict.value for verdict in Verdict]
     assert any(record["hex"].endswith("ff001b") for record in document["cases"][0]["transcript"])
+
+
+def test_transcripts_of_passes_are_abridged_and_those_of_failures_whole(
+    run_cases: Any, make_case: Any, small_node: Any
+) -> None:
+    import json
+
+    async def passes(t: Trial) -> None:
+        link = await t.established()
+        await link.send({"type": "Unknown", "padding": "x" * 1000})
+        for _ in range(40):
+            await link.barrier()
+
+    async def fails(t: Trial) -> None:
+        await passes(t)
+        t.fail("a hat", "no hat")
+
+    report = run_cases(small_node.factory(), make_case(passes), make_case(fails, case_id="tests.fails"))
+    text = report_json.render(report)
+    good, bad = (case["transcript"] for case in json.loads(text)["cases"])
+    assert len(bad) > 80
+    assert len(good) == 25
+    assert [record.get("note") for record in good].count(f"{len(bad) - 24} records left out here") == 1
+    assert (good[0]["t"], good[-1]["from"], good[-1]["bytes"]) == (bad[0]["t"], bad[-1]["from"], 0)
+    padded = next(record for record in good if record["bytes"] > 1000)
+    assert (len(padded["hex"]), len(padded["text"])) == (96, 129)
+    assert max(map(len, text.split("\n"))) < 4000
 
 
 @pytest.mark.parametrize(("lateness", "verdict", "runs"), [(1.0, Verdict.PASS, 2), (0.0, Verdict.FAIL, 1)])

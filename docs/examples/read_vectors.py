@@ -1,6 +1,6 @@
 """Reads every vector with the standard library alone and holds a toy receiver to it.
 
-Run it: ``python docs/examples/read_vectors.py spec/vectors``. A pattern for other languages, not a decoder to use.
+Run it: ``python docs/examples/read_vectors.py spec/vectors``. A pattern for other languages, no decoder.
 """
 
 from __future__ import annotations

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
-from contextlib import ExitStack
-from typing import TextIO
+import traceback
 
 import click
+from click.core import ParameterSource
 
 from gate_conformance import __version__, spec
 from gate_conformance.case import Case, all_cases
 from gate_conformance.cli import run as running
+from gate_conformance.cli.outputs import ReportFile
 from gate_conformance.cli.select import near
 
 _EXAMPLES = """\b
@@ -96,7 +96,7 @@ def app() -> None:
 @click.option(
     "--json", "json_file", metavar="FILE|-", help="Write the JSON report there; - is standard output."
 )
-@click.option("--junit", "junit_file", metavar="FILE", help="Write a JUnit XML report there.")
+@click.option("--junit", "junit_file", metavar="FILE|-", help="Write a JUnit XML report there.")
 @click.option("-v", "--verbose", is_flag=True, help="A line for each case, and transcripts of warnings.")
 @click.pass_context
 def run(
@@ -132,6 +132,7 @@ def run(
         role=role,
         dialer=dialer,
         domain=domain,
+        domain_given=context.get_parameter_source("domain") is not ParameterSource.DEFAULT,
         refused_domain=refused_domain,
         slow_domain=slow_domain,
         dns=dns,
@@ -141,26 +142,11 @@ def run(
         jobs=jobs,
         seed=secrets.randbelow(2**32) if seed is None else seed,
         examples_scale=examples_scale,
+        json_file=None if json_file is None else ReportFile("--json", json_file),
+        junit_file=None if junit_file is None else ReportFile("--junit", junit_file),
         verbose=verbose,
     )
-    with ExitStack() as stack:
-        files = running.Outputs(
-            json_out=_open(stack, json_file, "--json"), junit_out=_open(stack, junit_file, "--junit")
-        )
-        status = running.execute(request, files)
-    context.exit(status)
-
-
-def _open(stack: ExitStack, name: str | None, option: str) -> TextIO | None:
-    """Opened before the run, so that a bad path is not found out after it."""
-    if name is None:
-        return None
-    if name == "-":
-        return sys.stdout
-    try:
-        return stack.enter_context(open(name, "w", encoding="utf-8"))  # noqa: PTH123 - a name as the user gave it
-    except OSError as error:
-        raise click.UsageError(f"{option} {name}: {error.strerror or error}") from None
+    context.exit(running.execute(request))
 
 
 @app.command("list")
@@ -214,7 +200,7 @@ def explain(name: str) -> None:
 
 
 def run_app() -> None:
-    """The command with its exit status; an interrupt is 130."""
+    """The command with its exit status: 130 for an interrupt, 4 for an error that nobody foresaw."""
     try:
         status = app.main(prog_name="gate-conformance", standalone_mode=False)
     except click.exceptions.Abort:
@@ -223,4 +209,8 @@ def run_app() -> None:
     except click.ClickException as error:
         error.show()
         raise SystemExit(error.exit_code) from None
+    except Exception as error:
+        traceback.print_exc()
+        click.echo("this is an error of the suite itself, and says nothing about the target", err=True)
+        raise SystemExit(4) from error
     raise SystemExit(status if isinstance(status, int) else 0)

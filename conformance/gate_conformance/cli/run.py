@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TextIO
 
 import click
 from rich.console import Console
 
 from gate_conformance import report_json, report_junit
 from gate_conformance.case import Case, all_cases
-from gate_conformance.cli.select import near, select
+from gate_conformance.cli.outputs import ReportFile
+from gate_conformance.cli.select import matches, near, select
 from gate_conformance.identity import load_key, public_id
 from gate_conformance.report_terminal import TerminalReport
 from gate_conformance.runner import Report, Runner, Settings
@@ -29,6 +29,7 @@ class Request:
     role: str | None
     dialer: str | None
     domain: str
+    domain_given: bool
     refused_domain: str | None
     slow_domain: str | None
     dns: str | None
@@ -38,20 +39,18 @@ class Request:
     jobs: int
     seed: int
     examples_scale: float
+    json_file: ReportFile | None
+    junit_file: ReportFile | None
     verbose: bool
 
-
-@dataclass(frozen=True)
-class Outputs:
-    """Where reports go; None where none is wanted."""
-
-    json_out: TextIO | None
-    junit_out: TextIO | None
+    @property
+    def files(self) -> list[ReportFile]:
+        return [file for file in (self.json_file, self.junit_file) if file is not None]
 
 
-def execute(request: Request, outputs: Outputs) -> int:
+def execute(request: Request) -> int:
     """Run, report, and give the exit status."""
-    to_stderr = outputs.json_out is sys.stdout
+    to_stderr = any(file.is_stdout for file in request.files)
     console = Console(stderr=to_stderr, highlight=False)
 
     def announce(line: str) -> None:
@@ -60,28 +59,41 @@ def execute(request: Request, outputs: Outputs) -> int:
     try:
         if request.dns is not None:
             _check_server(request.dns)
+        if sum(file.is_stdout for file in request.files) > 1:
+            raise UsageError("--json - and --junit - cannot both have standard output")
         _check_iroh(request.target)
         key = load_key(request.key)
         peer_id = public_id(key)
         options = TargetOptions(key, peer_id, request.role, request.dialer, announce)
         target = parse_target(request.target, options)
+        cases = _choose(request, target)
+        if not cases:
+            return 3
+        for file in request.files:
+            file.prepare()
     except UsageError as error:
         raise click.UsageError(str(error)) from None
-    cases = _choose(request, target)
-    if not cases:
-        return 3
     click.echo(f"the suite's identity: {peer_id}", err=True)
-    return _run(request, outputs, console, target, cases, peer_id)
+    try:
+        return _run(request, console, target, cases, peer_id)
+    finally:
+        for file in request.files:
+            file.discard()
 
 
-def _run(
-    request: Request, outputs: Outputs, console: Console, target: Target, cases: list[Case], peer_id: str
-) -> int:
+def _run(request: Request, console: Console, target: Target, cases: list[Case], peer_id: str) -> int:
     terminal = TerminalReport(console, request.verbose)
     runner = Runner(
         target,
         cases,
-        Options(request.domain, request.refused_domain, request.slow_domain, request.dns, peer_id),
+        Options(
+            request.domain,
+            request.refused_domain,
+            request.slow_domain,
+            request.dns,
+            peer_id,
+            request.domain_given,
+        ),
         Settings(request.jobs, request.seed, request.examples_scale),
         terminal,
     )
@@ -95,32 +107,50 @@ def _run(
         return 3
     except KeyboardInterrupt:
         terminal.stop()
-        click.echo("interrupted", err=True)
+        report = runner.report()
+        if report.results:
+            terminal.show(report)
+        click.echo(f"interrupted: {len(report.results)} of {len(runner.cases)} cases had ended", err=True)
         return 130
     finally:
         terminal.stop()
     terminal.show(report)
-    _write(report, outputs)
-    return report.exit_status
+    return report.exit_status if _write(report, request) else 4
 
 
-def _write(report: Report, outputs: Outputs) -> None:
-    if outputs.json_out is not None:
-        outputs.json_out.write(report_json.render(report))
-        outputs.json_out.flush()
-    if outputs.junit_out is not None:
-        outputs.junit_out.write(report_junit.render(report))
+def _write(report: Report, request: Request) -> bool:
+    """Whether every report that was asked for could be written."""
+    written = True
+    for file, render in ((request.json_file, report_json.render), (request.junit_file, report_junit.render)):
+        if file is None:
+            continue
+        try:
+            file.write(render(report))
+        except OSError as error:
+            click.echo(f"{file.option} {file.name} was not written: {error.strerror or error}", err=True)
+            written = False
+    return written
 
 
 def _choose(request: Request, target: Target) -> list[Case]:
     everything = all_cases()
     cases = select(everything, request.only, request.level, target.role)
-    if not cases:
-        close = near([case for case in everything if target.role in case.roles], request.only)
-        hint = f"; near: {', '.join(close)}" if close else ""
+    of_role = [case for case in everything if target.role in case.roles]
+    if cases:
+        for pattern in request.only:
+            if not any(matches(case, pattern) for case in of_role):
+                hint = _near(of_role, [pattern])
+                click.echo(f"--only {pattern} matches nothing for the role {target.role}{hint}", err=True)
+    else:
+        hint = _near(of_role, request.only)
         what = f"--only {' '.join(request.only)} matches nothing" if request.only else "no case at this level"
         click.echo(f"no case ran: {what} for a target in the role {target.role}{hint}", err=True)
     return cases
+
+
+def _near(cases: Sequence[Case], patterns: Sequence[str]) -> str:
+    close = near(cases, patterns)
+    return f"; near: {', '.join(close)}" if close else ""
 
 
 def _check_iroh(target: str) -> None:

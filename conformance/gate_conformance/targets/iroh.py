@@ -141,6 +141,7 @@ class IrohTarget(Target):
         try:
             return IrohChannel(connection, await connection.open_stream())
         except TransportError as error:
+            connection.close(0)
             raise TargetGone(f"no stream on a new connection: {error}") from None
 
     async def confirm_gone(self) -> TargetGone | None:

@@ -145,7 +145,7 @@ class MemoryChannel:
         except PeerClosed:
             if not self._closed:
                 self._note_crash()
-        except Exception:  # noqa: BLE001 - whatever the node raises is its crash
+        except (Exception, SystemExit):  # noqa: BLE001 - whatever the node raises is its crash
             self._note_crash()
         await self._from_node.finish()
         self._stream.closed.set()
@@ -218,7 +218,7 @@ def load_factory(text: str) -> Factory:
         sys.path.insert(0, here)
     try:
         module = importlib.import_module(name)
-    except Exception as error:  # noqa: BLE001 - importing runs code of the user's
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - importing runs code of the user's
         raise UsageError(f"py:{text}: cannot import {name}: {type(error).__name__}: {error}") from None
     found: Any = module
     for step in attribute.split("."):
