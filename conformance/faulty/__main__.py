@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -11,6 +12,7 @@ import sys
 from .nulls import NULLS
 from .registry import CHOICES, FAULTS
 from .targets import names
+from .world import World
 
 
 def listing(as_json: bool) -> str:
@@ -40,6 +42,7 @@ def main() -> int:
     parser.add_argument("--exec", action="store_true", help="control bytes on standard input and output")
     parser.add_argument("--iroh", action="store_true", help="over Iroh; prints the address to dial")
     parser.add_argument("--dial", metavar="ADDRESS", help="with --iroh: dial this address once")
+    parser.add_argument("--dns", metavar="HOST:PORT", help="serve the TXT records there, over UDP")
     parser.add_argument("--listen", default="127.0.0.1:0", help="with --iroh: the local address")
     options = parser.parse_args()
     if options.list:
@@ -49,13 +52,16 @@ def main() -> int:
         parser.error("needs the name of a node (see --list) and one of --exec and --iroh")
     from gate_p2p.iroh import NodeAddress
 
+    from .nameserver import NameServer
     from .runners import run_exec, run_iroh
 
-    if options.exec:
-        asyncio.run(run_exec(options.name, options.role))
-    else:
-        address = NodeAddress.parse(options.dial) if options.dial else None
-        asyncio.run(run_iroh(options.name, address, options.listen))
+    world = World()
+    with NameServer(world, options.dns) if options.dns else contextlib.nullcontext():
+        if options.exec:
+            asyncio.run(run_exec(options.name, options.role, world))
+        else:
+            address = NodeAddress.parse(options.dial) if options.dial else None
+            asyncio.run(run_iroh(options.name, address, options.listen, world))
     return 0
 
 

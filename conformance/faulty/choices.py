@@ -1,7 +1,4 @@
-"""Permitted choices: the correct node with the other of two allowed behaviours. A judge fails none of them.
-
-Those of `lenient_*` leave a SHOULD undone, for which a judge may warn.
-"""
+"""Permitted choices: the correct node with the other of two allowed behaviours; no judge fails them."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Any
 
 from .faults.json_reading import depth_of
 from .node import Node
-from .protocol import RESPONSES, Message, Refused, Violation
+from .protocol import RESPONSES, Message, Refused
 from .registry import CHOICES, DIALER, Choice, choice
 from .world import DOMAIN
 
@@ -123,6 +120,16 @@ class ExtraMembers(Node):
         return super().body_of({**more, **message})
 
 
+@choice("sends-unknown-types")
+class SendsUnknownTypes(Node):
+    """Sends messages of types that nobody knows: after the handshake, and in front of every answer."""
+
+    async def send(self, message: Message) -> None:
+        if self.established and message["type"] != "Telemetry":
+            await super().send({"type": "Telemetry", "id": 1, "request_id": "own", "load": 0.5})
+        await super().send(message)
+
+
 @choice("members-sorted")
 class MembersSorted(Node):
     """Writes members sorted by name."""
@@ -149,12 +156,13 @@ class NullsWritten(Node):
 
 @choice("one-byte-a-write")
 class OneByteAWrite(Node):
-    """Writes each byte of a frame on its own."""
+    """Writes each of the first bytes of a frame on its own, and the rest at once."""
 
     async def write(self, data: bytes) -> None:
         async with self.writing:
-            for byte in data:
+            for byte in data[:8]:
                 await self.stream.write(bytes([byte]))
+            await self.stream.write(data[8:])
 
 
 @choice("long-foreign-errors")
@@ -330,54 +338,6 @@ class SecondStreamIgnored(Node):
     """Never accepts a second stream."""
 
     second_stream = "ignore"
-
-
-# -- what a SHOULD asks for, left undone
-
-
-@choice("lenient-codes")
-class LenientCodes(Node):
-    """Closes with 0 whatever happened, and gives failures no code, as 0.1.0 does."""
-
-    violation_code = too_large_code = handshake_code = timeout_code = 0
-
-    def failure(self, message: Message, refusal: Refused) -> Message:
-        return {name: value for name, value in super().failure(message, refusal).items() if name != "code"}
-
-
-@choice("lenient-clock")
-class LenientClock(Node):
-    """Sends no keep-alive Pings, gives nobody up, and waits for Handshake for ever."""
-
-    ping_after = dead_after = first_handshake_wait = 1e9
-
-
-@choice("lenient-requests")
-class LenientRequests(Node):
-    """Handles one request at a time, and ignores requests with missing or ill-typed members."""
-
-    turns: asyncio.Lock | None = None
-
-    async def on_request(self, message: Message) -> None:
-        if not self.problem_in(message):
-            await super().on_request(message)
-
-    async def outcome(self, message: Message) -> Message:
-        self.turns = self.turns or asyncio.Lock()
-        async with self.turns:
-            return await super().outcome(message)
-
-
-@choice("lenient-close")
-class LenientClose(Node):
-    """Drops at once what is not answered yet when the stream ends or a violation comes."""
-
-    linger = 0.0
-
-    async def on_violation(self, violation: Violation) -> None:
-        for task in self.handlers:
-            task.cancel()
-        await super().on_violation(violation)
 
 
 # What goes together in one node: no capability rules out the requests that others are about.

@@ -46,7 +46,7 @@ class PipeStream:
         self._writer.close()
 
 
-async def run_exec(name: str, role: str) -> None:
+async def run_exec(name: str, role: str, world: World | None = None) -> None:
     """One control stream on standard input and output."""
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader(limit=1 << 20)
@@ -54,7 +54,7 @@ async def run_exec(name: str, role: str) -> None:
     outgoing, protocol = await loop.connect_write_pipe(asyncio.streams.FlowControlMixin, sys.stdout.buffer)
     stream = PipeStream(reader, asyncio.StreamWriter(outgoing, protocol, None, loop))
     try:
-        await factory_named(name)(stream, role=role, peer_id=os.environ.get("GATE_PEER_ID", ""))
+        await factory_named(name, world)(stream, role=role, peer_id=os.environ.get("GATE_PEER_ID", ""))
     finally:
         incoming.close()
         outgoing.close()
@@ -95,9 +95,10 @@ class QuicStream:
 class IrohNode:
     """All connections of one node over Iroh."""
 
-    def __init__(self, name: str, endpoint: Endpoint) -> None:
+    def __init__(self, name: str, endpoint: Endpoint, world: World) -> None:
         self.endpoint = endpoint
-        self.world = World(endpoint.node_id)
+        self.world = world
+        self.world.node_id = endpoint.node_id
         self.factory: Factory = factory_named(name, self.world)
         self.second = "ignore" if name in NULLS else class_named(name).second_stream
         self.streams = 1 if name in NULLS else class_named(name).dialled_streams
@@ -167,9 +168,9 @@ class IrohNode:
             self.crashed.result()
 
 
-async def run_iroh(name: str, address: NodeAddress | None, listen: str) -> None:
+async def run_iroh(name: str, address: NodeAddress | None, listen: str, world: World | None = None) -> None:
     """A node over Iroh; prints its address as the first line when it accepts."""
-    node = IrohNode(name, await Endpoint.bind(listen=listen))
+    node = IrohNode(name, await Endpoint.bind(listen=listen), world or World())
     if address is not None:
         await node.dial(address)
         return

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from . import choices, faults
+from . import choices, faults, lenient
 from .node import Node
 from .nulls import NULLS, run_null
 from .protocol import Stream
@@ -16,7 +16,7 @@ from .world import World
 
 Factory = Callable[..., Awaitable[None]]
 
-__all__ = ["choices", "class_named", "factory_named", "faults", "names"]
+__all__ = ["choices", "class_named", "factory_named", "faults", "lenient", "names"]
 
 
 def names() -> list[str]:

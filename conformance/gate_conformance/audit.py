@@ -16,7 +16,11 @@ _RESPONSES = frozenset(RESPONSE_OF.values())
 
 class Audit:
     """Counts of what was asked, less what was answered. ``problems`` are found late on purpose:
-    a case that looks for the same thing speaks first."""
+    a case that looks for the same thing speaks first.
+
+    ``capabilities``: what the suite said last; ``handshake_done``: the first exchange ended with consent;
+    ``answered``: the target has answered something that it was asked.
+    """
 
     def __init__(self, role: str) -> None:
         self._role = role
@@ -27,6 +31,10 @@ class Audit:
         self._barred: set[tuple[str, Any]] = set()
         self._first = True
         self._answered_handshake = False
+        self._unread = False
+        self.capabilities: list[str] = []
+        self.handshake_done = False
+        self.answered = False
         self.problems: list[Deviation] = []
 
     @property
@@ -57,8 +65,13 @@ class Audit:
         if judgement.verdict == "framing_violation":
             self._violated = "body"
             return
+        if judgement.verdict == "choice" and judgement.message is None:
+            self._unread = True  # the target may have read what the suite's own codec has not: a Ping, say
         message = judgement.message or {}
         kind = message.get("type")
+        if kind in ("Handshake", "HandshakeResponse") and judgement.verdict == "accept":
+            self.capabilities = list(message["capabilities"])
+            self.handshake_done |= self._role == "dialer" and message.get("accepted") is True
         key: tuple[str, Any] | None = None
         if kind == "Ping" and judgement.verdict in ("accept", "choice"):
             key = ("Pong", message.get("id"))
@@ -91,6 +104,7 @@ class Audit:
             self._answer(str(kind), message["request_id"], "RQ-01", name)
         elif kind == "HandshakeResponse":
             self._answered_handshake = True
+            self.handshake_done |= self._role == "acceptor" and message["accepted"] is True
             self._answer("HandshakeResponse", None, "HS-02", "HandshakeResponse")
         elif self._role == "acceptor" and not self._answered_handshake:
             self._problem("HS-03", "nothing unasked before the acceptor's HandshakeResponse", f"{kind}")
@@ -98,13 +112,14 @@ class Audit:
     def _answer(self, kind: str, key: Any, requirement: str, name: str) -> None:
         if self._asked[kind, key] > 0:
             self._asked[kind, key] -= 1
+            self.answered = True
         elif (kind, key) in self._tolerated:
             return
         elif (kind, key) in self._barred:
             self._problem("FR-08", "nothing acted on after a framing violation", f"{name} after it")
         elif (kind, key) in self._asked:
             self._problem(requirement, f"one {kind} for each time it is asked for", f"one {name} too many")
-        else:
+        elif not self._unread:
             self._problem(requirement, f"no {kind} that nobody asked for", f"an unasked {name}")
 
     def _problem(self, requirement: str, expected: str, actual: str) -> None:

@@ -46,6 +46,8 @@ class Link(Wire):
             return self.inbox.pop(index)
         if self.broken is not None:
             self.raise_broken()
+        if self._frames.pending and self.ended is None:
+            raise CaseFailed("whole frames", f"{self._frames.pending} bytes that make no frame", "FR-01")
         raise CaseFailed(f"{name} within {within:g} s", self.describe(within), requirement)
 
     def describe(self, within: float | None = None) -> str:

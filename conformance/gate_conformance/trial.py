@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -29,13 +31,17 @@ _ids = itertools.count(1000)
 
 @dataclass(frozen=True)
 class Options:
-    """What the user said about the target; ``peer_id`` is the suite's own id."""
+    """What the user said about the target; ``peer_id`` is the suite's own id.
+
+    ``domain_given``: the user named the domain, so the target's policy allows it.
+    """
 
     domain: str = "conformance.test"
     refused_domain: str | None = None
     slow_domain: str | None = None
     dns: str | None = None
     peer_id: str = "0" * 64
+    domain_given: bool = False
 
 
 class Opener(Protocol):
@@ -74,6 +80,8 @@ class Trial:
         self._target = target
         self.shared: Link | None = None
         self._holds_slow_slot = False
+        self.time_limit: asyncio.Timeout | None = None
+        self._answered = False
 
     def now(self) -> float:
         """Seconds on the loop's clock, which is virtual for ``py:`` targets."""
@@ -88,7 +96,8 @@ class Trial:
         if not self.options.slow_domain:
             self.not_testable("needs --slow-domain, a name whose handler takes at least 6 s")
         if not self._holds_slow_slot:
-            await self.health.slow_slots.acquire()
+            with self._untimed():
+                await self.health.slow_slots.acquire()
             self._holds_slow_slot = True
         return self.options.slow_domain
 
@@ -102,9 +111,26 @@ class Trial:
 
     async def connect(self) -> Link:
         """A fresh control stream on which we have sent nothing; the target as dialer has opened it."""
-        link = Link(self, await self._target.open())
+        with self._untimed():
+            channel = await self._target.open()
+        link = Link(self, channel)
         self.links.append(link)
         return link
+
+    @contextlib.contextmanager
+    def _untimed(self) -> Iterator[None]:
+        """Waiting for a turn does not count against the case's time limit."""
+        limit = self.time_limit
+        when = None if limit is None else limit.when()
+        if limit is None or when is None:
+            yield
+            return
+        left = when - self.now()
+        limit.reschedule(None)
+        try:
+            yield
+        finally:
+            limit.reschedule(self.now() + left)
 
     async def established(
         self, capabilities: tuple[str, ...] | list[str] = CAPABILITIES, node_id: str | None = None
@@ -146,10 +172,10 @@ class Trial:
     async def still_serving(self) -> None:
         """A new connection is served: handshake and Ping (TR-05).
 
-        Not repeated where each stream has a process of its own, and this case has heard from one.
+        Not repeated where each stream has a process of its own, and one has answered in this case.
         """
-        heard = any(link.received for link in self.links)
-        if self.role != "acceptor" or (heard and not self._target.persistent):
+        answered = self._answered or any(link.audit.answered for link in self.links)
+        if self.role != "acceptor" or (answered and not self._target.persistent):
             return
         for requirement, case_id in self.health.failed.items():
             self.inconclusive(
@@ -168,6 +194,7 @@ class Trial:
         """Release a link before the end of the case; a crash fails it (TR-05)."""
         if link in self.links:
             self.links.remove(link)
+        self._answered |= link.audit.answered
         report = await link.release()
         if report.crash is not None:
             raise crash_failure(report)

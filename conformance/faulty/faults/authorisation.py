@@ -18,6 +18,14 @@ class EveryoneMay(Node):
         return True
 
 
+@fault("nobody-may", "DC-01", "DC-02", "DC-04", "AU-03")
+class NobodyMay(Node):
+    """Lets no peer act for any name."""
+
+    def may_act_for(self, domain: str) -> bool:
+        return False
+
+
 @fault("cleanup-by-everyone", "AU-01")
 class CleanupByEveryone(Node):
     """Checks the authority for Create alone."""

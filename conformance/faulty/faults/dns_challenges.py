@@ -266,11 +266,3 @@ class NoHandlerSaysFailed(WithoutHandler):
 
     async def create(self, message: Message) -> Message:
         raise Refused("failed", "no handler")
-
-
-@fault("success-before-published", "DC-13", over="dns")
-class SuccessBeforePublished(Node):
-    """Answers success, and publishes nothing; only a look into the zone (`--dns`) shows it."""
-
-    async def create(self, message: Message) -> Message:
-        return self.success(message)

@@ -266,7 +266,11 @@ class RegistrationOfLargeBytes(LaxAddress):
 
 @fault("registration-for-others", "AU-03", "AU-01")
 class RegistrationForOthers(Registers):
-    """Registers a name for the id in node_addr, whoever asks."""
+    """Registers the name of the id in node_addr, whoever asks."""
+
+    def register(self, message: Message) -> Message:
+        label = bytes(message["node_addr"]["id"]).hex()[:32]
+        return {**self.success(message), "domain": f"{label}.conformance.test"}
 
     def check_authority(self, message: Message) -> None:
         if message["type"] != "DomainRegistrationRequest":

@@ -19,7 +19,7 @@ def needs_dns(t: Trial) -> None:
     try:
         importlib.import_module("dns.query")
     except ImportError:
-        t.not_testable("looking records up takes dnspython: pip install 'gate-p2p[dns]'")
+        t.not_testable("looking records up takes dnspython: pip install 'gate-p2p[conformance]'")
 
 
 def _query(server: str, name: str) -> list[str]:
@@ -39,7 +39,11 @@ def _query(server: str, name: str) -> list[str]:
 async def values(t: Trial, domain: str) -> list[str]:
     """The TXT values at ``_acme-challenge.<domain>``, repeats included."""
     server = t.options.dns or ""
-    return await asyncio.to_thread(_query, server, f"_acme-challenge.{domain.lower()}.")
+    dns_error: type[Exception] = importlib.import_module("dns.exception").DNSException
+    try:
+        return await asyncio.to_thread(_query, server, f"_acme-challenge.{domain.lower()}.")
+    except (OSError, dns_error) as error:
+        t.inconclusive(f"the name server {server} gives no answer: {type(error).__name__}: {error}")
 
 
 async def gone(t: Trial, domain: str, value: str) -> bool:

@@ -159,7 +159,7 @@ async def no_handler(t: Trial) -> None:
     if "dns_challenge" in link.peer_capabilities:
         t.not_testable("the target advertises dns_challenge")
     for kind in (CREATE, CLEANUP):
-        response = await answer(t, link, request(t, link, kind))
+        response = await answer(t, link, request(t, link, kind), "DC-12")
         if succeeded(response):
             t.note(f"{kind} succeeds, although dns_challenge is not advertised")
         check_code(t, response, "unsupported", "not_authorised")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
 from gate_conformance.cases._dns import gone, needs_dns, values
+from gate_conformance.cases._handshakes import opened
 from gate_conformance.cases._requests import (
     CLEANUP,
     CREATE,
     Message,
-    answer,
     first_create,
     must_succeed,
     refusal,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 async def created_values(t: Trial, link: Link, count: int) -> list[Message]:
     """Create so many values under ``--domain``, and see them in the zone."""
     made = [await first_create(t, link, "DC-01")]
+    await shown(t, made[0], "DC-13")
     for _ in range(count - 1):
         made.append(request(t, link, CREATE))
         await must_succeed(t, link, made[-1], "DC-08")
@@ -111,29 +112,55 @@ async def all_records_removed(t: Trial) -> None:
             await removed(t, one)
 
 
+async def unchanged(t: Trial, domain: str, before: list[str], requirement: str) -> None:
+    """Fail when the values under the name are others than before."""
+    found = await values(t, domain)
+    if sorted(found) != sorted(before):
+        t.fail(f"the records of {domain} unchanged: {before}", f"{found}", requirement)
+
+
 @case("dns-challenges.nothing-from-a-refused-create", requirement="DC-06", exclusive=True)
 async def nothing_from_refused(t: Trial) -> None:
-    """A Create or Cleanup that is refused changes nothing in the zone."""
+    """A Create or Cleanup that is refused or malformed changes nothing in the zone."""
     needs_dns(t)
     link = await t.established()
     (made,) = await created_values(t, link, 1)
-    await refusal(t, link, request(t, link, CREATE, txt_value=f"{made['txt_value']}="))
-    await refusal(t, link, request(t, link, CLEANUP, txt_value=f"{made['txt_value']}="))
-    await link.send(request(t, link, CLEANUP, txt_value=7))
-    await link.settle(0.5)
-    await shown(t, made)
+    before = await values(t, t.options.domain)
+    for wrong in (f"{made['txt_value']}=", made["txt_value"][:42]):
+        for kind in (CREATE, CLEANUP):
+            await refusal(t, link, request(t, link, kind, txt_value=wrong))
+            await unchanged(t, t.options.domain, before, "DC-06")
+    for message in (request(t, link, CLEANUP, txt_value=7), request(t, link, CREATE, txt_value=None)):
+        await link.send(message)
+        await link.settle(0.5)
+        await unchanged(t, t.options.domain, before, "MS-04")
     await remove(t, link, made)
 
 
-@case("dns-challenges.nothing-before-the-handshake", requirement="HS-07", exclusive=True, roles=("acceptor",))
+@case("dns-challenges.nothing-for-a-refused-name", requirement="AU-01", exclusive=True)
+async def nothing_for_refused_name(t: Trial) -> None:
+    """A Create for a name that the peer may not act for publishes nothing."""
+    needs_dns(t)
+    domain = t.options.refused_domain
+    if not domain:
+        t.not_testable("it takes a domain that the target refuses (--refused-domain)")
+    link = await t.established()
+    before = await values(t, domain)
+    await refusal(t, link, request(t, link, CREATE, domain=domain), "not_authorised")
+    await link.settle(0.5)
+    await unchanged(t, domain, before, "AU-01")
+
+
+@case("dns-challenges.nothing-before-the-handshake", requirement="HS-07", exclusive=True)
 async def nothing_before_handshake(t: Trial) -> None:
     """A Create before the handshake publishes nothing."""
     needs_dns(t)
-    link = await t.connect()
-    early = request(t, link, CREATE)
-    await refusal(t, link, early, "not_ready")
+    link = await opened(t)
+    await link.barrier()
+    before = await values(t, t.options.domain)
+    await refusal(t, link, request(t, link, CREATE), "not_ready", "HS-07")
     await link.settle(0.5)
-    await removed(t, early)
+    await unchanged(t, t.options.domain, before, "HS-07")
 
 
 @case("dns-challenges.upper-case-record", requirement="DC-04", exclusive=True)
@@ -141,7 +168,8 @@ async def upper_case_record(t: Trial) -> None:
     """A value created in upper case is published, and cleaned up in lower case."""
     needs_dns(t)
     link = await t.established()
-    await answer(t, link, request(t, link, CLEANUP))
+    (lower,) = await created_values(t, link, 1)
+    await remove(t, link, lower)
     made = await first_create(t, link, "DC-01", domain=t.options.domain.upper())
     await shown(t, made)
     await remove(t, link, {**made, "domain": t.options.domain})

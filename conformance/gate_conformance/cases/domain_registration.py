@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
@@ -18,16 +19,25 @@ from gate_conformance.cases._requests import (
     succeeded,
 )
 from gate_conformance.cases.requests import malformed
+from gate_conformance.verdicts import CaseFailed
 
 if TYPE_CHECKING:
     from gate_conformance.link import Link
     from gate_conformance.trial import Trial
 
 
+Z_BASE_32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
+
+
 async def registered(t: Trial, link: Link, **members: Any) -> None:
     """Ask for a name: any answer will do that is whole."""
     message = request(t, link, REGISTRATION, **members)
-    response = await answer(t, link, message, "DR-01")
+    try:
+        response = await answer(t, link, message, "DR-01")
+    except CaseFailed as failed:
+        if failed.requirement == "MS-12" and t.case.id == "domain-registration.answered":
+            t.fail("a whole DomainRegistrationResponse, success with a `domain`", failed.actual, "DR-01")
+        raise
     domain = response.get("domain")
     if succeeded(response):
         if not isinstance(domain, str) or not domain:
@@ -74,6 +84,25 @@ async def foreign_id(t: Trial) -> None:
     for number in (0, 7, 255):
         await registered(t, link, node_addr={**own, "id": [number] * 32})
     await link.barrier()
+
+
+@case("domain-registration.no-name-for-others", requirement="AU-03")
+async def no_name_for_others(t: Trial) -> None:
+    """Whatever `node_addr` says, nobody gets the name of another node."""
+    link = await t.established()
+    octets = hashlib.sha256(t.options.peer_id.encode()).digest()
+    message = request(t, link, REGISTRATION, node_addr=node_addr(octets.hex()))
+    response = await answer(t, link, message, "DR-01")
+    labels = str(response.get("domain") or "").lower().split(".")
+    if succeeded(response) and {octets.hex(), octets.hex()[:32], z_base_32(octets)} & set(labels):
+        t.fail("an own name of the peer, or a failure", f"the name {response['domain']!r} of {octets.hex()}")
+    t.note(describe(response))
+
+
+def z_base_32(octets: bytes) -> str:
+    """The spelling of node ids in names: 52 characters for 32 bytes."""
+    bits = "".join(f"{octet:08b}" for octet in octets).ljust(260, "0")
+    return "".join(Z_BASE_32[int(bits[at : at + 5], 2)] for at in range(0, 260, 5))
 
 
 def _wrong_addresses(good: dict[str, Any]) -> dict[str, Any]:

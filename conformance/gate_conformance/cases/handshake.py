@@ -203,6 +203,18 @@ async def request_in_front(t: Trial) -> None:
     await alive(t, link, "HS-07")
 
 
+@case("handshake.per-connection", requirement="HS-07", roles=ACCEPTOR)
+async def per_connection(t: Trial) -> None:
+    """A handshake counts for its own connection: on another of the same peer requests are still refused."""
+    first = await t.established()
+    await alive(t, first)
+    second = await t.connect()
+    await refused_before_handshake(t, second, "HS-07")
+    await greet_accepted(t, second, "HS-02")
+    await alive(t, second)
+    await alive(t, first)
+
+
 @case("handshake.order-of-checks", requirement="RQ-08")
 async def order_of_checks(t: Trial) -> None:
     """Before the handshake a request is `not_ready`, whatever else is wrong with it."""

@@ -98,9 +98,9 @@ async def renewed_capabilities(t: Trial) -> None:
     link = await t.established()
     await may_renew(t, link)
     for capabilities in (["inference"], [], CAPABILITIES, *ODD_CAPABILITIES.values(), CAPABILITIES):
-        await greet_accepted(t, link, capabilities=capabilities)
-        await link.barrier()
-    await alive(t, link)
+        await greet_accepted(t, link, "HS-06", capabilities=capabilities)
+        await link.barrier("HS-06")
+    await alive(t, link, "HS-06")
 
 
 @case("handshake.renewed-node-id", requirement="HS-05")
@@ -148,7 +148,7 @@ async def renewed_among_requests(t: Trial) -> None:
     await may_renew(t, link)
     messages = [request(t, link, INFERENCE) for _ in range(3)]
     await link.send(messages[0])
-    await link.send(hello(t, capabilities=[]))
+    await link.send(hello(t))
     await link.send(messages[1])
     await link.send(hello(t))
     await link.send(messages[2])
@@ -167,7 +167,7 @@ async def renewed_while_pending(t: Trial) -> None:
     link = await t.established()
     await may_renew(t, link)
     slow = await start_slow(t, link)
-    await greet_accepted(t, link, capabilities=[])
+    await greet_accepted(t, link)
     await greet_accepted(t, link)
     await link.barrier()
     undisturbed(t, await finish_slow(t, link, slow), "HS-12")
@@ -219,7 +219,7 @@ async def requests_after(t: Trial) -> None:
     """Every type of request is still answered after a renewal without capabilities."""
     link = await t.established(capabilities=())
     await may_renew(t, link)
-    await greet_accepted(t, link, capabilities=[])
+    await greet_accepted(t, link, "HS-06", capabilities=[])
     for kind in KINDS:
         await answer(t, link, request(t, link, kind), "RQ-01")
     await link.barrier()
@@ -235,6 +235,22 @@ async def only_what_is_advertised(t: Trial) -> None:
         t.fail("no DNS challenge for a peer without dns_challenge", f"{asked[0]}")
     if not any(one.get("type") in KINDS for one in link.received):
         t.note("the target asked for nothing at all")
+
+
+@case("requests.only-what-is-still-advertised", requirement="DC-14", seconds=2.0)
+async def only_what_is_still_advertised(t: Trial) -> None:
+    """A peer that has taken `dns_challenge` back is not asked for DNS challenges any more."""
+    link = await t.established()
+    await link.settle(0.5)
+    await may_renew(t, link)
+    await link.settle(0.3)
+    await greet_accepted(t, link, "HS-12", capabilities=["inference"])
+    await link.settle(0.7)
+    # what comes behind the last response was sent after the target had taken note
+    place = max(at for at, one in enumerate(link.received) if one.get("type") == "HandshakeResponse")
+    asked = [one for one in link.received[place:] if str(one.get("type")).startswith("DnsChallengeC")]
+    if asked:
+        t.fail("no DNS challenge for a peer that does them no more", f"{asked[0]}")
 
 
 @case("requests.own-ids", requirement="RQ-11")

@@ -207,10 +207,12 @@ async def _flood(t: Trial, count: int, writes: int) -> None:
 
 
 async def _all_pongs(t: Trial, link: Link, asked: list[int]) -> None:
-    """Wait for all Pongs, in any order; the time is for the whole flood."""
-    count, until = len(asked), t.now() + 20.0
-    while t.now() < until and link.ended is None and len(pong_ids(link.received)) < count:
-        await link.settle(0.05)
+    """Wait for all Pongs, in any order, for as long as more of them come."""
+    count, seen, until = len(asked), 0, t.now() + 20.0
+    while t.now() < until and link.ended is None and seen < count:
+        await link.settle(0.1)
+        before, seen = seen, len(pong_ids(link.received))
+        until = t.now() + 8.0 if seen > before else until
     came = set(pong_ids(link.received))
     missing = [ident for ident in asked if ident not in came]
     if missing:

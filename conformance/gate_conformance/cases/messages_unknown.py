@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from gate_conformance.case import case
+from gate_conformance.cases._handshakes import consent, done, opened
 from gate_conformance.cases._json import ANY_JSON
+from gate_conformance.cases._requests import INFERENCE, describe, request
 from gate_conformance.cases._support import answers_ping, first_handshakes, members, ping_text
 
 if TYPE_CHECKING:
@@ -214,3 +216,19 @@ async def generated_unknown_members(t: Trial, more: dict[str, Any], ascii_only: 
     message = {**unknown, **known} if first else {**known, **unknown}
     text = json.dumps(message, ensure_ascii=ascii_only)
     await answers_ping(t, link, text.encode(), ident)
+
+
+@case("messages.unknown-members-in-response", requirement="MS-01", roles=("dialer",), seconds=2.0)
+async def unknown_members_in_response(t: Trial) -> None:
+    """A response with members that nobody knows is consent like any other."""
+    for extra in ({"x": None}, {"request_id": "", "session": {"accepted": False}, "error": "none"}):
+        link = await opened(t)
+        await link.send({**extra, **consent()})
+        await link.barrier("MS-01")
+        early = request(t, link, INFERENCE)
+        await link.send(early)
+        response = await link.expect_response(early, requirement="MS-01")
+        if response.get("code") == "not_ready":
+            t.fail("a response with unknown members is consent", describe(response))
+        await link.settle(0.2)
+        await done(t, link)

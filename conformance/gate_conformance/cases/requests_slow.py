@@ -40,7 +40,7 @@ async def one_answer(t: Trial, link: Link, slow: Message) -> None:
         t.fail("nothing for the id before the first request is answered", "a response", "RQ-05")
     response = await finish_slow(t, link, slow, "RQ-05", clean=False)
     undisturbed(t, response, "RQ-05")
-    await link.settle(0.5)
+    await link.settle(1.5)  # a second one in flight would take a second longer, as it was sent so much later
     found = replies(link.received, slow["request_id"])
     if len(found) != 1:
         t.fail("one response for the id in flight", f"{len(found)} responses", "RQ-05")
@@ -100,6 +100,19 @@ async def duplicate_malformed(t: Trial) -> None:
         await link.barrier()
     await link.settle(0.5)
     await one_answer(t, link, slow)
+
+
+@case("requests.ids-that-differ-in-case", requirement="RQ-05", seconds=8.0)
+async def ids_that_differ_in_case(t: Trial) -> None:
+    """An id in flight does not stand in the way of one that differs from it in case alone."""
+    link = await t.established()
+    number = link.fresh_id()
+    slow = await start_slow(t, link, request_id=f"Case-{number}")
+    for text in (f"case-{number}", f"CASE-{number}"):
+        message = request(t, link, INFERENCE, request_id=text)
+        await link.send(message)
+        await link.expect_response(message, within=SLOW_SECONDS, requirement="RQ-05")
+    undisturbed(t, await finish_slow(t, link, slow), "RQ-05")
 
 
 @case("requests.response-in-flight", requirement="RQ-06", seconds=8.0)
