@@ -24,7 +24,7 @@ _HINT = "start the target with the address printed first, and let it dial again 
 
 def check_listen(rest: str) -> str:
     """The address to bind. Raises UsageError."""
-    from gate_p2p.iroh.address import check_socket_address
+    from gate_p2p.iroh import check_socket_address
 
     if not rest:
         return "127.0.0.1:0"

@@ -13,8 +13,8 @@ from gate_p2p.dns.handler import DnsChallengeError
 
 _log = logging.getLogger("gate_p2p.dns")
 
-# Values under one name: an order needs two (apex and wildcard), a retry two more; this many are a mistake.
-MAX_VALUES = 8
+# Values under one name: an order needs two (apex and wildcard); an answer with 16 still fits in 1,232 bytes.
+MAX_VALUES = 16
 # Seconds a record outlives its creation: an order takes minutes, and a peer that vanished cleans nothing up.
 LEASE = 900.0
 

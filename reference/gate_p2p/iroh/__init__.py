@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gate_p2p.address import NodeAddress
+from gate_p2p.address import NodeAddress, check_socket_address
 from gate_p2p.transport import (
     ALPN_CONTROL,
     ALPN_INFERENCE,
@@ -42,6 +42,7 @@ __all__ = [
     "StreamReset",
     "StreamStopped",
     "TransportError",
+    "check_socket_address",
 ]
 
 _HOMES = {
