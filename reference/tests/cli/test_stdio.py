@@ -142,6 +142,8 @@ def test_a_reader_that_went_away_is_an_orderly_end() -> None:
         node.stdin.flush()
         assert node.stdout.read(4)
         node.stdout.close()
+        node.stdin.write(b'\0\0\0\x16{"type":"Ping","id":7}')
+        node.stdin.flush()
         assert node.stderr is not None
         err = node.stderr.read()
         assert node.wait(timeout=45) == 0
