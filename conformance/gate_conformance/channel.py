@@ -73,3 +73,7 @@ class Channel(Protocol):
     async def open_second(self) -> Channel | None:
         """A second bidirectional stream on the same connection; None where the transport has none."""
         ...
+
+    async def accept_second(self, within: float) -> bool | None:
+        """Whether the target opens a second stream in so many seconds; None where the transport has none."""
+        ...

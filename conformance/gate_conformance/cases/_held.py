@@ -45,3 +45,6 @@ class Held:
 
     async def open_second(self) -> Channel | None:
         return await self._channel.open_second()
+
+    async def accept_second(self, within: float) -> bool | None:
+        return await self._channel.accept_second(within)

@@ -26,6 +26,18 @@ async def dialer_opens_stream(t: Trial) -> None:
     await link.barrier()
 
 
+@case("transport.dialer-opens-one-stream", requirement="TR-01", roles=("dialer",), seconds=1.5)
+async def dialer_opens_one_stream(t: Trial) -> None:
+    """The dialer opens no second bidirectional stream on the connection."""
+    link = await t.established()
+    more = await link.channel.accept_second(within=1.0)
+    if more is None:
+        t.not_testable("this kind of target has no second stream")
+    if more:
+        t.fail("one bidirectional stream on the connection", "a second stream of the dialer")
+    await link.barrier()
+
+
 # -- a second stream -------------------------------------------------------------------------------
 
 

@@ -54,6 +54,9 @@ class ExecChannel:
     async def open_second(self) -> Channel | None:
         return None
 
+    async def accept_second(self, within: float) -> bool | None:
+        return None
+
 
 class ExecTarget(Target):
     """Starts the command once per control stream."""

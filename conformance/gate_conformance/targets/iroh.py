@@ -82,6 +82,15 @@ class IrohChannel:
             raise ChannelLost(None, True, str(error)) from None
         return IrohChannel(self._connection, stream, owner=False)
 
+    async def accept_second(self, within: float) -> bool | None:
+        from gate_p2p.iroh import TransportError
+
+        try:
+            await asyncio.wait_for(self._connection.accept_stream(), within)
+        except (TimeoutError, TransportError):
+            return False
+        return True
+
 
 def parse_address(text: str) -> NodeAddress:
     """The address, or UsageError in the words of the adapter."""

@@ -192,6 +192,9 @@ class MemoryChannel:
     async def open_second(self) -> Channel | None:
         return None
 
+    async def accept_second(self, within: float) -> bool | None:
+        return None
+
 
 class MemoryTarget(Target):
     """Calls the factory once per control stream."""
