@@ -76,6 +76,18 @@ def requirements_page(spec: Path) -> str:
                 ),
             )
         )
+        if chapter == "closing":
+            parts.append(
+                "\nThe application code of a close says why; "
+                "a receiver acts on the close alone, whatever the code.\n\n"
+            )
+            codes: list[dict[str, Any]] = document["close_code"]
+            parts.append(
+                table(
+                    ("Code", "Name", "Meaning"),
+                    ((str(entry["code"]), entry["name"], entry["meaning"]) for entry in codes),
+                )
+            )
     return "".join(parts)
 
 

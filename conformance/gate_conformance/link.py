@@ -76,7 +76,14 @@ class Link(Wire):
             return foreign(message)
 
         name = f"{kind} for request_id {request_id!r}"
-        message = await self._first(matches, name, within, requirement or "RQ-01")
+        health, asked = self.trial.health, request["type"]
+        try:
+            patience = health.patience(asked, within)
+            message = await self._first(matches, name, patience, requirement or "RQ-01")
+        except CaseFailed:
+            health.unanswered[asked] += 1
+            raise
+        health.answered.add(asked)
         if foreign(message):
             broken = "RQ-02" if message.get("type") == kind else "RQ-01"
             raise CaseFailed(name, _short(message), broken)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
@@ -60,7 +61,14 @@ class Health:
     """What the cases of one run share. ``failed``: requirement id -> case id, for each failed smoke case."""
 
     failed: dict[str, str] = field(default_factory=dict)
+    answered: set[str] = field(default_factory=set)  # the types of request that had an answer
+    unanswered: Counter[str] = field(default_factory=Counter)  # how often a type had none
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
+
+    def patience(self, request_type: str, within: float) -> float:
+        """Seconds to wait for an answer: few for a type that this target has never answered."""
+        hopeless = self.unanswered[request_type] >= 3 and request_type not in self.answered
+        return min(within, 2.0) if hopeless and within <= 10.0 else within
 
 
 class Trial:

@@ -48,6 +48,13 @@ def test_the_snippet_runs_in_a_bare_installation_and_establishes_both_sides() ->
     assert [line.partition("(")[0] for line in done.stdout.splitlines()] == ["[Established", "[Established"]
 
 
+def test_the_guide_to_the_core_runs_in_a_bare_installation() -> None:
+    guide = (ROOT / "docs" / "core.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    done = run_bare(program)
+    assert (done.stderr, done.stdout) == ("", f"abc.private.example {'x' * 43}\nTrue None\n")
+
+
 def test_the_bare_installation_of_these_tests_is_bare() -> None:
     done = run_bare("import iroh")
     assert done.returncode == 1

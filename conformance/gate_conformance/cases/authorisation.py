@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ from gate_conformance.cases._requests import (
     request,
     succeeded,
 )
+from gate_conformance.cases.domain_registration import z_base_32
 
 if TYPE_CHECKING:
     from gate_conformance.link import Link
@@ -111,6 +113,22 @@ async def refuses_strangers(t: Trial, link: Link) -> None:
     for name in (f"q{secrets.token_hex(6)}.{rest}", f"q{secrets.token_hex(6)}.example"):
         if succeeded(await answer(t, link, request(t, link, CREATE, domain=name))):
             t.inconclusive(f"the target's policy allows {name} too")
+
+
+@case("authorisation.names-of-other-ids", requirement="AU-01")
+async def names_of_other_ids(t: Trial) -> None:
+    """A label that spells the id of another node gives nobody a name under a refused domain."""
+    domain = refused_name(t)
+    link = await t.established()
+    needs_handler(t, link)
+    for kind in (CREATE, CLEANUP):
+        name = f"q{secrets.token_hex(6)}.{domain}"
+        if succeeded(await answer(t, link, request(t, link, kind, domain=name))):
+            t.inconclusive(f"the target's policy allows {kind} for {name}")
+    for octets in (hashlib.sha256(t.options.peer_id.encode()).digest(), secrets.token_bytes(32)):
+        for label in (octets.hex()[:32], z_base_32(octets)):
+            for kind in (CREATE, CLEANUP):
+                await refusal(t, link, request(t, link, kind, domain=f"{label}.{domain}"), "not_authorised")
 
 
 @case("authorisation.suffix", requirement="AU-02")
@@ -205,13 +223,16 @@ async def form_first(t: Trial) -> None:
     """What is out of form is `malformed`, also for a name that the peer may not act for."""
     domain = refused_name(t)
     link = await t.established()
-    wrong: list[Message] = [
-        {"txt_value": "short"}, {"request_id": "a b"}, {"domain": f"*.{domain}"}, {"domain": f"{domain}."},
-    ]  # fmt: skip
-    for members in wrong:
-        for kind in (CREATE, CLEANUP):
+    for kind in (CREATE, CLEANUP):
+        wrong: list[tuple[str, Message]] = [
+            ("DC-06", {"txt_value": "short"}),
+            ("RQ-03", {"request_id": f"a b {kind}"}),
+            ("DC-03", {"domain": f"*.{domain}"}),
+            ("DC-03", {"domain": f"{domain}."}),
+        ]
+        for requirement, members in wrong:
             await refusal(
-                t, link, request(t, link, kind, **{"domain": domain, **members}), "malformed", "AU-01"
+                t, link, request(t, link, kind, **{"domain": domain, **members}), "malformed", requirement
             )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gate_conformance import codec
 from gate_conformance.case import case
+from gate_conformance.cases._handshakes import opened, wait_end
 from gate_conformance.cases._support import expect_pong, ping_frame, pong_ids, quick_requests, unanswered
 from gate_conformance.codec import MAX_BODY, frame
 
@@ -52,6 +53,31 @@ _code_case("eof-in-body", "An end of stream inside a body", b"\0\0\0\x09{", 1, f
 _code_case("eof-in-prefix", "An end of stream inside a prefix", b"\0\0\0", 1, finish=True)
 _code_case("eof-after-one-byte", "An end of stream after the first byte of a prefix", b"\0", 1, finish=True)
 _code_case("eof-after-prefix", "An end of stream after a prefix", b"\0\0\0\x05", 1, finish=True)
+
+
+def _early_code_case(name: str, what: str, raw: bytes, code: int, *, finish: bool = False) -> None:
+    async def closes_with(t: Trial) -> None:
+        link = await opened(t)
+        _needs_code(t, link)
+        started = t.now()
+        await link.send_raw(raw)
+        if finish:
+            await link.finish()
+        # a dialer may wait for the end of its 5 s
+        end = await wait_end(link, (5.0 if t.role == "acceptor" else 8.0) + link.channel.slack)
+        if end is None:
+            t.fail("the end of the connection", f"still open after {t.now() - started:.0f} s", "FR-08")
+        _check_code(t, end, code)
+
+    closes_with.__doc__ = f"{what} before the handshake closes the connection with code {code}, and not 3."
+    case(f"closing.early-code-{name}", requirement="CL-01")(closes_with)
+
+
+_early_code_case("oversize", "A length of 10,485,761", (MAX_BODY + 1).to_bytes(4, "big"), 2)
+_early_code_case("zero-length", "A length of 0", bytes(4), 1)
+_early_code_case("bad-json", "A body that is no JSON", frame(b"{]"), 1)
+_early_code_case("bad-utf-8", "A body that is no UTF-8", frame(b'"\xff"'), 1)
+_early_code_case("eof-in-body", "An end of stream inside a body", b"\0\0\0\x09{", 1, finish=True)
 
 
 @case("closing.finish", requirement="CL-02")

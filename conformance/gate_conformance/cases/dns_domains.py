@@ -19,6 +19,7 @@ from gate_conformance.cases._requests import (
     SNI,
     answer,
     describe,
+    plain_value,
     refusal,
     request,
     succeeded,
@@ -47,10 +48,10 @@ for _rule in illegal_domains("conformance.test"):
 
 async def in_form(t: Trial, link: Link, kind: str, domain: str) -> None:
     """The target does not call a legal domain malformed."""
-    control = await answer(t, link, request(t, link, kind, domain="nobody.example"))
+    control = await answer(t, link, request(t, link, kind, domain="nobody.example", txt_value=plain_value()))
     if control.get("code") == "malformed":
         t.inconclusive(f"the target calls nobody.example malformed: {describe(control)}")
-    response = await answer(t, link, request(t, link, kind, domain=domain))
+    response = await answer(t, link, request(t, link, kind, domain=domain, txt_value=plain_value()))
     if response.get("code") == "malformed":
         t.fail(f"{domain!r} in form", f"{describe(response)}, error {response.get('error')!r}", "DC-05")
     if succeeded(control) and not succeeded(response):

@@ -43,7 +43,7 @@ async def registered(t: Trial, link: Link, **members: Any) -> None:
         if not isinstance(domain, str) or not domain:
             t.fail("success with a `domain`", f"{response}", "DR-01")
         if not is_domain(domain):
-            t.note(f"the name {domain!r} is not in the form of DC-03")
+            t.fail("success with a `domain` in the form of DC-03", f"the name {domain!r}", "DR-01")
     elif not isinstance(response.get("error"), str) or not response["error"]:
         t.fail("a failure with an `error` text", f"{response}", "RQ-07")
     t.note(describe(response))

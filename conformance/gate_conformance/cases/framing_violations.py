@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gate_conformance import codec
 from gate_conformance.case import case
+from gate_conformance.cases._requests import start_slow
 from gate_conformance.cases._support import (
     expect_violation,
     members,
@@ -235,6 +236,15 @@ async def ends_under_traffic(t: Trial) -> None:
     await t.expect_violation(link)
     acted = [ident for ident in pong_ids(link.received) if ident in after]
     t.check(not acted, "no answer to frames after a violation", f"a Pong with id {acted}")
+
+
+@case("framing.ends-while-pending", requirement="FR-08", seconds=6.0)
+async def ends_while_pending(t: Trial) -> None:
+    """A slow request in flight does not keep the connection open after a violation."""
+    link = await t.established()
+    await start_slow(t, link, txt_value="B" * 43)  # stays behind: the same wherever a case leaves early
+    await link.send_raw(BAD_JSON)
+    await t.expect_violation(link)
 
 
 # -- before a violation ----------------------------------------------------------------------------

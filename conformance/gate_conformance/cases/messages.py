@@ -9,6 +9,15 @@ from hypothesis import strategies as st
 
 from gate_conformance.case import case
 from gate_conformance.cases._json import ANY_JSON
+from gate_conformance.cases._requests import (
+    CLEANUP,
+    CREATE,
+    INFERENCE,
+    answer,
+    describe,
+    request,
+    succeeded,
+)
 from gate_conformance.cases._support import expect_ignored, members, ping_text
 from gate_conformance.codec import known_types
 
@@ -142,6 +151,32 @@ async def no_object_but_message(t: Trial) -> None:
         f"[{ident}]",
     ):
         await expect_ignored(t, link, text.encode(), f"the document {text}", pongs=[ident])
+
+
+async def _usable_after(t: Trial, bodies: tuple[str, ...]) -> None:
+    """Requests fare after each of these bodies as they did before it."""
+    link = await t.established()
+    control = {kind: await answer(t, link, request(t, link, kind)) for kind in (INFERENCE, CLEANUP, CREATE)}
+    for body in bodies:
+        await link.send_text(body)
+        for kind, before in control.items():
+            response = await answer(t, link, request(t, link, kind))
+            if response.get("code") == "not_ready" and not succeeded(response):
+                t.fail(f"{kind} taken after {body}", describe(response))
+            if succeeded(before) and not succeeded(response) and response.get("code") != "quota":
+                t.fail(f"success of {kind} after {body}, as before it", describe(response))
+
+
+@case("messages.usable-after-unknown-type", requirement="MS-02")
+async def usable_after_unknown_type(t: Trial) -> None:
+    """An object with an unknown, missing or ill-typed `type` changes nothing for the requests after it."""
+    await _usable_after(t, ('{"type":"Nothing"}', "{}", '{"type":7,"id":1}', '{"type":"handshake"}'))
+
+
+@case("messages.usable-after-no-object", requirement="MS-03")
+async def usable_after_no_object(t: Trial) -> None:
+    """JSON that is no object changes nothing for the requests after it."""
+    await _usable_after(t, ("[]", "null", '"Handshake"', "7"))
 
 
 def _is_known(value: Any) -> bool:

@@ -10,8 +10,26 @@ from hypothesis import strategies as st
 from gate_conformance.case import case
 from gate_conformance.cases._handshakes import consent, done, opened
 from gate_conformance.cases._json import ANY_JSON
-from gate_conformance.cases._requests import INFERENCE, describe, request
-from gate_conformance.cases._support import answers_ping, first_handshakes, members, ping_text
+from gate_conformance.cases._requests import (
+    CLEANUP,
+    CREATE,
+    INFERENCE,
+    describe,
+    first_create,
+    must_succeed,
+    new_value,
+    remove,
+    replies,
+    request,
+    succeeded,
+)
+from gate_conformance.cases._support import (
+    answers_ping,
+    expect_ignored,
+    first_handshakes,
+    members,
+    ping_text,
+)
 
 if TYPE_CHECKING:
     from gate_conformance.link import Link
@@ -175,6 +193,58 @@ async def unknown_members_in_request(t: Trial) -> None:
         request = {**more, **refused_request(link), "zone": [1]}
         await link.send(request)
         await link.expect_response(request, requirement="MS-01")
+
+
+@case("messages.unknown-members-in-create", requirement="MS-01")
+async def unknown_members_in_create(t: Trial) -> None:
+    """A Create and a Cleanup with unknown members succeed like those without."""
+    link = await t.established()
+    await remove(t, link, await first_create(t, link, "DC-01"))
+    for first, more in (
+        (True, {"x": None}),
+        (False, {"id": 7, "ttl": 60, "": []}),
+        (True, {"success": False, "error": "no", "code": "quota"}),
+        (False, {"zone": {"domain": "a.example", "txt_value": "short"}, "Domain": "*", "TXT_VALUE": 7}),
+    ):
+        message = request(t, link, CREATE)
+        await must_succeed(t, link, {**more, **message} if first else {**message, **more})
+        cleanup = request(t, link, CLEANUP, txt_value=message["txt_value"])
+        await must_succeed(t, link, {**cleanup, **more} if first else {**more, **cleanup})
+
+
+@case("messages.similar-member-names-in-request", requirement="MS-01")
+async def similar_member_names_in_request(t: Trial) -> None:
+    """Names in camel case, or spelled nearly like the known ones, are unknown members of a request."""
+    link = await t.established()
+    for name in ("requestId", "requestID", "RequestId", "request-id", "Request_Id", "requestid", "id"):
+        for first in (True, False):
+            message, other = request(t, link, INFERENCE), link.fresh_request_id()
+            link.tolerate_response(other)
+            await link.send({name: other, **message} if first else {**message, name: other})
+            await link.expect_response(message, requirement="MS-01")
+            if replies(link.received, other):
+                t.fail(f"`{name}` ignored beside `request_id`", f"a response for {other}")
+
+
+@case("messages.camel-case-members", requirement="MS-04")
+async def camel_case_members(t: Trial) -> None:
+    """A member in camel case does not stand for the known one that a request lacks."""
+    link = await t.established()
+    for name in ("requestId", "requestID", "RequestId", "request-id"):
+        message = request(t, link, INFERENCE)
+        message[name] = message.pop("request_id")
+        link.tolerate_response(message[name])
+        await expect_ignored(t, link, json.dumps(message).encode(), f"a request with `{name}` as its id")
+    for known, name in (("txt_value", "txtValue"), ("txt_value", "TXT_VALUE"), ("domain", "Domain")):
+        message = request(t, link, CREATE)
+        message[name] = message.pop(known)
+        link.tolerate_response(message["request_id"])
+        await link.send(message)
+        await link.barrier()
+        await link.settle(0.5)
+        if any(succeeded(one) for one in replies(link.received, message["request_id"])):
+            await remove(t, link, {"domain": t.options.domain, "txt_value": new_value(), **message})
+            t.fail(f"no success for a Create with `{name}` for `{known}`", "success")
 
 
 @case("messages.unknown-numbers", requirement="MS-01")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from gate_conformance.case import case
+from gate_conformance.cases._handshakes import done
 from gate_conformance.cases._names import illegal_ids, legal_ids
 from gate_conformance.cases._requests import (
     CLEANUP,
@@ -57,22 +58,28 @@ def _shortest_and_longest(link: Link) -> list[str]:
 @case("requests.legal-ids", requirement="RQ-03")
 async def legal_ids_taken(t: Trial) -> None:
     """Ids of 1 to 128 printable characters are taken, and come back as they were."""
-    link = await t.established()
     for kind in (INFERENCE, CLEANUP):
+        link = await t.established()  # one for each type, so that no id comes twice
         control = await answer(t, link, request(t, link, kind))
         for request_id in _shortest_and_longest(link):
             await legal_id(t, link, request(t, link, kind, request_id=request_id), control)
-    await link.barrier()
+        await link.barrier()
+        await done(t, link)
 
 
 async def legal_id(t: Trial, link: Link, message: Message, control: Message) -> None:
-    """Send a request with a legal id: it fares like ``control``, the same request with an ordinary id."""
+    """Send a request with a legal id: it fares like ``control``, the same request with an ordinary id.
+
+    An inference request has nothing but its id that could be malformed, so there no control excuses it.
+    """
     response = await answer(t, link, message, "RQ-01")
     differs = message["type"] == CLEANUP and succeeded(response) != succeeded(control)
     if differs and response.get("code") in {"malformed", None}:
         what = f"{message['type']} with id {message['request_id']!r}"
         t.fail(f"{what} fares like any other: {describe(control)}", describe(response), "RQ-03")
-    if response.get("code") == "malformed" and control.get("code") != "malformed":
+    if succeeded(response) or response.get("code") != "malformed":
+        return
+    if message["type"] == INFERENCE or control.get("code") != "malformed":
         t.fail(f"the id {message['request_id']!r} is legal", describe(response), "RQ-03")
 
 
@@ -80,8 +87,9 @@ async def legal_id(t: Trial, link: Link, message: Message, control: Message) -> 
 async def any_legal_id(t: Trial, request_id: str) -> None:
     """Any legal id is taken, and comes back as it was (generated)."""
     link = await t.shared_link()
-    control = await answer(t, link, request(t, link, CLEANUP))
-    await legal_id(t, link, request(t, link, CLEANUP, request_id=request_id), control)
+    for kind, text in ((CLEANUP, request_id), (INFERENCE, request_id[::-1])):
+        control = await answer(t, link, request(t, link, kind))
+        await legal_id(t, link, request(t, link, kind, request_id=text), control)
 
 
 @case(
@@ -135,8 +143,7 @@ async def id_as_it_was(t: Trial) -> None:
 @case("requests.illegal-id-as-it-was", requirement="RQ-02")
 async def illegal_id_as_it_was(t: Trial) -> None:
     """An illegal id is repeated whole and unchanged: not trimmed, cut, folded or normalised."""
-    link = await t.established()
-    for text in (
+    texts = (
         " a ",
         "\ta\n",
         "z" * 5000,
@@ -149,10 +156,13 @@ async def illegal_id_as_it_was(t: Trial) -> None:
         "\x7f",
         "\u200b",
         "\ufeff",
-    ):
-        for kind in (CLEANUP, INFERENCE, REGISTRATION):
+    )
+    for kind in (CLEANUP, INFERENCE, REGISTRATION):
+        link = await t.established()  # one for each type, so that no id comes twice
+        for text in texts:
             await refusal(t, link, request(t, link, kind, request_id=text), "malformed")
-    await link.barrier()
+        await link.barrier()
+        await done(t, link)
 
 
 @case("requests.id-no-text", requirement="MS-04")
@@ -167,7 +177,7 @@ async def id_no_text(t: Trial) -> None:
         await link.send(good)
         found = [one for one in await link.barrier() if one.get("type") in RESPONSES]
         if found:
-            t.fail(f"no response to {kind} without a readable id", f"{found[0]}", "RQ-01")
+            t.fail(f"no response to {kind} without a readable id", f"{found[0]}")
     await link.settle(0.3)
     await link.barrier()
 
@@ -177,9 +187,11 @@ async def id_used_again(t: Trial) -> None:
     """An id is free again once its request is answered, for a request of any type."""
     link = await t.established()
     request_id = link.fresh_request_id()
-    for kind in (INFERENCE, INFERENCE, CLEANUP, CLEANUP, REGISTRATION, SNI, CREATE, INFERENCE):
+    await answer(t, link, request(t, link, INFERENCE, request_id=request_id), "RQ-01")
+    for kind in (INFERENCE, CLEANUP, CLEANUP, REGISTRATION, SNI, CREATE, INFERENCE):
+        await answer(t, link, request(t, link, kind), "RQ-01")  # under a fresh id it is answered
         await link.send(message := request(t, link, kind, request_id=request_id))
-        response = await link.expect_response(message, within=10.0)
+        response = await link.expect_response(message, within=10.0, requirement="RQ-05")
         if kind == CREATE and succeeded(response):
             await remove(t, link, message)
     await link.barrier()
@@ -190,12 +202,13 @@ async def id_used_again_after_failure(t: Trial) -> None:
     """An id is free again once its request was refused for its form."""
     link = await t.established()
     request_id = link.fresh_request_id()
-    for _ in range(2):
-        await refusal(
-            t, link, request(t, link, CLEANUP, request_id=request_id, domain="*.example"), "malformed"
-        )
-        await refusal(t, link, request(t, link, SNI, request_id=request_id, domain="."), "malformed")
+    wrong = ((CLEANUP, "*.example", "DC-03"), (SNI, ".", "ST-03"))
+    for kind, domain, requirement in wrong:
+        await refusal(t, link, request(t, link, kind, domain=domain), "malformed", requirement)
+    for kind, domain, _ in (*wrong, *wrong):
+        message = request(t, link, kind, request_id=request_id, domain=domain)
+        await refusal(t, link, message, "malformed", "RQ-05")
     message = request(t, link, CLEANUP, request_id=request_id)
-    response = await answer(t, link, message)
+    response = await answer(t, link, message, "RQ-05")
     if response.get("code") == "malformed":
         t.fail("the good request under the same id is handled", describe(response))

@@ -41,7 +41,7 @@ async def bind(key: bytes, listen: str) -> Endpoint:
     try:
         return await Endpoint.bind(key, listen=listen)
     except BindError as error:
-        raise TargetGone(f"cannot listen on {listen}: {error}", "is the port in use?") from None
+        raise TargetGone(str(error)) from None
 
 
 async def control_stream(connection: IrohConnection) -> IrohChannel:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import tomllib
+from pathlib import Path
+
 import pytest
 
+from gate_p2p.core import CloseCode
 from gate_p2p.core.states import TABLE, Action, State, Stimulus
 
 
@@ -50,3 +54,10 @@ def test_only_consent_establishes_a_dialer_and_only_a_handshake_an_acceptor() ->
         (State.AWAITING_RESPONSE, Stimulus.CONSENT),
         (State.AWAITING_HANDSHAKE, Stimulus.HANDSHAKE),
     }
+
+
+def test_the_close_codes_are_those_of_the_specification() -> None:
+    spec = Path(__file__).resolve().parents[3] / "spec" / "requirements.toml"
+    entries = tomllib.loads(spec.read_text(encoding="utf-8"))["close_code"]
+    names = {entry["code"]: entry["name"].upper().replace(" ", "_").replace("-", "") for entry in entries}
+    assert names == {code.value: code.name for code in CloseCode}
