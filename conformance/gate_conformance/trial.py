@@ -53,7 +53,7 @@ class Opener(Protocol):
     async def open(self) -> Channel: ...
 
 
-SLOW_SLOTS = 3  # a node may keep few values under one name: so many cases use the slow domain at a time
+SLOW_SLOTS = 4  # a node may keep few values under one name: so many cases use the slow domain at a time
 
 
 @dataclass

@@ -31,7 +31,8 @@ class TxtRecord:
 class MemoryDnsHandler:
     """Keeps what the peers create; itself the only authoritative server of its names (DC-08 to DC-13).
 
-    `delays`: seconds that a call for a domain takes, to stand for slow DNS. `clock`: monotonic seconds.
+    `delays`: seconds that a Create for a domain takes, to stand for the wait until DNS has it everywhere.
+    `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -55,7 +56,8 @@ class MemoryDnsHandler:
     async def create(self, peer_id: str, domain: str, txt_value: str) -> None:
         """Put the value there, owned by `peer_id`, or renew its lease. Raises DnsChallengeError when full."""
         domain = domain.lower()
-        await self._wait(domain)
+        if seconds := self._delays.get(domain):
+            await asyncio.sleep(seconds)
         records = self._live(domain)
         record = TxtRecord(peer_id, txt_value, self._clock() + self._lease)
         for index, old in enumerate(records):
@@ -73,7 +75,6 @@ class MemoryDnsHandler:
     async def cleanup(self, peer_id: str, domain: str, txt_value: str | None) -> None:
         """Remove the value where `peer_id` created it, or with None all that it created under the name."""
         domain = domain.lower()
-        await self._wait(domain)
         kept = []
         for record in self._live(domain):
             if record.owner == peer_id and txt_value in {None, record.value}:
@@ -81,10 +82,6 @@ class MemoryDnsHandler:
             else:
                 kept.append(record)
         self._put(domain, kept)
-
-    async def _wait(self, domain: str) -> None:
-        if seconds := self._delays.get(domain):
-            await asyncio.sleep(seconds)
 
     def _live(self, domain: str) -> list[TxtRecord]:
         """The records of a name, those whose lease has run out removed."""
