@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
-from gate_conformance import codec, spec
+from gate_conformance import codec
 
-VECTORS = spec.spec_root() / "vectors"
-MANIFEST: dict[str, Any] = json.loads((VECTORS / "manifest.json").read_text("utf-8"))
-
-
-def paths(kind: str) -> list[str]:
-    return [entry["path"] for entry in MANIFEST["files"] if entry["kind"] == kind]
-
-
-def load(path: str) -> list[dict[str, Any]]:
-    vectors: list[dict[str, Any]] = json.loads((VECTORS / path).read_text("utf-8"))
-    return vectors
-
-
-def body_of(vector: dict[str, Any]) -> bytes:
-    pieces = vector.get("parts", [vector])
-    return b"".join(
-        (piece["text"].encode() if "text" in piece else bytes.fromhex(piece["hex"])) * piece.get("times", 1)
-        for piece in pieces
-    )
+from .vector_files import body_of, load, paths
 
 
 def covers(actual: Any, expected: Any) -> bool:

@@ -16,10 +16,10 @@ import pytest
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 
+from .vector_files import MANIFEST, VECTORS, body_of, load, paths
+
 SPEC = Path(__file__).resolve().parents[2] / "spec"
-VECTORS = SPEC / "vectors"
 READER = SPEC.parent / "docs" / "examples" / "read_vectors.py"
-MANIFEST: dict[str, Any] = json.loads((VECTORS / "manifest.json").read_text("utf-8"))
 SCHEMAS = [json.loads(path.read_text("utf-8")) for path in (SPEC / "schemas").rglob("*.json")]
 REGISTRY: Any = Registry().with_resources((one["$id"], Resource.from_contents(one)) for one in SCHEMAS)
 REQUESTS = {
@@ -30,23 +30,6 @@ REQUESTS = {
     "DomainRegistrationRequest": "DomainRegistrationResponse",
 }
 MAX_BODY = 10_485_760
-
-
-def paths(kind: str) -> list[str]:
-    return [entry["path"] for entry in MANIFEST["files"] if entry["kind"] == kind]
-
-
-def load(path: str) -> list[dict[str, Any]]:
-    vectors: list[dict[str, Any]] = json.loads((VECTORS / path).read_text("utf-8"))
-    return vectors
-
-
-def body_of(vector: dict[str, Any]) -> bytes:
-    pieces = vector.get("parts", [vector])
-    return b"".join(
-        (piece["text"].encode() if "text" in piece else bytes.fromhex(piece["hex"])) * piece.get("times", 1)
-        for piece in pieces
-    )
 
 
 def validator(name: str) -> Draft202012Validator:

@@ -150,7 +150,7 @@ class ListenTarget(Target):
         self._busy += 1
         try:
             channel = await control_stream(connection)
-        except BaseException:
+        except BaseException:  # cancelled or failed: nothing of this case stays behind
             connection.close(0)
             self.case_over()
             raise
@@ -234,7 +234,7 @@ class DialerTarget(Target):
             process = await Process.start(words, {"GATE_PEER_ID": self._options.peer_id}, pipes=False)
             connection = await self._dialled(endpoint, process)
             opened = await control_stream(connection)
-        except BaseException:
+        except BaseException:  # cancelled or failed: nothing of this case stays behind
             if process is not None:
                 await release_dialer(process, endpoint)
             else:

@@ -127,7 +127,7 @@ class Receiver:
         if data:
             self._liveness.last_received = now
         events: list[Event] = []
-        if self.close_code is not None:
+        if self._state in ENDING:
             return events
         try:
             for body in self._frames.feed(data):
