@@ -11,8 +11,8 @@ from typing import Any
 from .faults.json_reading import depth_of
 from .node import Node
 from .protocol import RESPONSES, Message, Refused
+from .registrar import Registrar
 from .registry import CHOICES, DIALER, Choice, choice
-from .world import DOMAIN
 
 # -- reading
 
@@ -303,19 +303,8 @@ class InferenceRefused(Node):
 
 
 @choice("registers-names")
-class RegistersNames(Node):
+class RegistersNames(Registrar):
     """Registers a name for every peer that asks for itself."""
-
-    def register(self, message: Message) -> Message:
-        return {**self.success(message), "domain": f"{self.peer_id[:32]}.{DOMAIN}"}
-
-
-@choice("names-below-allowed")
-class NamesBelowAllowed(Node):
-    """Lets a peer act for the names below its own too."""
-
-    def may_act_for(self, domain: str) -> bool:
-        return super().may_act_for(domain) or self.canonical(domain).endswith("." + DOMAIN)
 
 
 @choice("asks-for-things")

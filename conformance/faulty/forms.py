@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 
+Z_BASE_32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
 LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 TXT_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
+ADDRESS = re.compile(r"(?:\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<four>[0-9.]+)):(?P<port>[1-9][0-9]{0,4})")
 
 
 def request_id_problem(text: str, longest: int = 128) -> str | None:
@@ -38,3 +41,21 @@ def txt_value_problem(text: str) -> str | None:
     if not TXT_VALUE.fullmatch(text):
         return "txt_value is not 43 characters of base64url"
     return None
+
+
+def address_problem(text: str) -> str | None:
+    """DR-05: `<IPv4>:<port>` or `[<IPv6>]:<port>`."""
+    found = ADDRESS.fullmatch(text)
+    if not found or int(found["port"]) > 65535:
+        return "an entry of direct_addresses is no ip:port with a port from 1 to 65535"
+    try:
+        ipaddress.IPv6Address(found["six"]) if found["six"] else ipaddress.IPv4Address(found["four"])
+    except ValueError:
+        return "an entry of direct_addresses has no IP address before its port"
+    return None
+
+
+def z_base_32(octets: bytes) -> str:
+    """DR-02: the label of a node id."""
+    number = int.from_bytes(octets, "big") << 4
+    return "".join(Z_BASE_32[number >> shift & 31] for shift in range(255, -1, -5))

@@ -6,6 +6,7 @@ import asyncio
 
 from .node import Node
 from .protocol import Message, Refused, Violation
+from .registrar import Registrar
 from .registry import choice
 
 
@@ -40,6 +41,20 @@ class LenientRequests(Node):
         self.turns = self.turns or asyncio.Lock()
         async with self.turns:
             return await super().outcome(message)
+
+
+@choice("lenient-names")
+class LenientNames(Registrar):
+    """Registers a name of its own choice, another one each time."""
+
+    names_given = 0
+
+    def label_of(self, octets: bytes) -> str:
+        type(self).names_given += 1
+        return f"node-{self.names_given}"
+
+    def may_act_for(self, domain: str) -> bool:
+        return self.canonical(domain) in self.world.hosts or super().may_act_for(domain)
 
 
 @choice("lenient-close")

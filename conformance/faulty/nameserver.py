@@ -1,4 +1,4 @@
-"""An authoritative DNS responder for what a node keeps in memory: TXT over UDP, and nothing else.
+"""An authoritative DNS responder for what a node keeps in memory: TXT and A over UDP, and nothing else.
 
 Needs dnspython. It answers from a thread of its own, so that the node's loop has no part in it.
 """
@@ -36,11 +36,14 @@ def answer(query: bytes, world: World) -> bytes | None:
     reply.flags |= dns.flags.AA
     name = question.name.to_text(omit_final_dot=True).lower()
     values = world.values(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else []
-    if not values:
+    address = world.address(name)
+    if not values and address is None:
         reply.set_rcode(dns.rcode.NXDOMAIN)
-    elif question.rdtype == dns.rdatatype.TXT:
-        texts = [f'"{value}"' for value in values]
-        reply.answer.append(dns.rrset.from_text_list(question.name, 0, dns.rdataclass.IN, "TXT", texts))
+    elif values and question.rdtype == dns.rdatatype.TXT:
+        texts = [" ".join(f'"{text}"' for text in world.strings(value)) for value in values]
+        reply.answer.append(dns.rrset.from_text_list(question.name, world.ttl, "IN", "TXT", texts))
+    elif address is not None and question.rdtype == dns.rdatatype.A:
+        reply.answer.append(dns.rrset.from_text(question.name, 60, dns.rdataclass.IN, "A", address))
     return reply.to_wire(max_size=65535)
 
 

@@ -47,6 +47,9 @@ class Node(Requests):
     violation_delay = 0.0
     second_stream = "refuse"  # "refuse", "ignore", "serve" or "close"; read by the Iroh runner
     dialled_streams = 1  # read by the Iroh runner
+    stream_of_acceptor = "ignore"  # or "serve", "close": what the Iroh runner does with one
+    beside = ""  # "serve" or "close" and "datagram" or "unidirectional stream": what the Iroh runner does
+    more_alpns: tuple[str, ...] = ()  # served like the control ALPN by the Iroh runner
     read_size = 65536
 
     def __init__(self, stream: Stream, *, role: str, peer_id: str, world: World) -> None:

@@ -29,6 +29,15 @@ PLAIN = (
     "requests.each-alone",
 )
 SECOND = ("transport.second-stream-not-served", "transport.second-stream-no-disturbance")
+BESIDE = (
+    "transport.foreign-alpn",
+    "transport.datagram-not-acted-on",
+    "transport.unidirectional-stream-not-acted-on",
+    "transport.unidirectional-stream-no-handshake",
+    "transport.stream-of-acceptor-not-served",
+    "transport.reset-inside-frame",
+    "closing.any-code",
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,11 @@ def command(name: str, *arguments: str) -> str:
 def cases_for(job: Job) -> list[Case]:
     """The smoke cases, and those that find the fault; for a node without one a few of everything."""
     fault = FAULTS.get(job.name)
-    wanted: Sequence[str] = PLAIN if job.role == "dialer" or job.over == "exec" else (*PLAIN, *SECOND)
+    wanted: Sequence[str] = PLAIN if job.over == "exec" else (*PLAIN, *SECOND, *BESIDE)
     if fault is not None and fault.over == "any":
         wanted = (str(proof.verdict_on((job.name, job.role)).case),)
     elif fault is not None:
-        near = [case for case in proof.near_first(fault, job.role) if case.seconds <= 2.0]
-        return near[:2]
+        return [case for case in proof.near_first(fault, job.role) if case.seconds <= 2.0]
     return [case for case in all_cases() if case.id in (*SMOKE, *wanted) and job.role in case.roles]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from . import forms
 from .protocol import RESPONSE_TO, Message, Refused
@@ -87,6 +88,7 @@ class Requests(Wire):
             self.request_id_problem(message["request_id"])
             or self.domain_form_problem(message)
             or self.txt_form_problem(message)
+            or self.addresses_problem(message)
         )
 
     def request_id_problem(self, text: str) -> str | None:
@@ -109,6 +111,17 @@ class Requests(Wire):
 
     def txt_value_problem(self, text: str) -> str | None:
         return forms.txt_value_problem(text)
+
+    def addresses_problem(self, message: Message) -> str | None:
+        """DR-05: what is wrong with the first bad entry of `direct_addresses`."""
+        address: Any = message.get("node_addr")
+        if message["type"] != "DomainRegistrationRequest" or not self.is_address(address):
+            return None
+        problems = map(self.address_problem, address["direct_addresses"])
+        return next((problem for problem in problems if problem), None)
+
+    def address_problem(self, text: str) -> str | None:
+        return forms.address_problem(text)
 
     def check_authority(self, message: Message) -> None:
         """AU-01 to AU-03: names by their labels, a registration by the transport's identity."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from gate_p2p.iroh import (
     ALPN_CONTROL,
@@ -12,8 +14,10 @@ from gate_p2p.iroh import (
     IrohConnection,
     IrohStream,
     NodeAddress,
+    StreamReset,
     TransportError,
 )
+from gate_p2p.iroh.beside import receive_datagram, receive_unidirectional
 
 from .nulls import NULLS
 from .protocol import VIOLATION, Crash
@@ -70,6 +74,8 @@ class QuicStream:
     async def read(self, max_bytes: int = 65536) -> bytes:
         try:
             return await self._stream.read(max_bytes)
+        except StreamReset as error:
+            raise ConnectionResetError(str(error)) from error
         except TransportError as error:
             raise ConnectionError(str(error)) from error
 
@@ -92,6 +98,44 @@ class QuicStream:
         self._connection.close(code, reason)
 
 
+BESIDE = {"datagram": receive_datagram, "unidirectional stream": receive_unidirectional}
+
+
+class MergedStream(QuicStream):
+    """The control stream with what comes beside it put in between, as if it were one stream."""
+
+    def __init__(self, stream: IrohStream, connection: IrohConnection, way: str) -> None:
+        super().__init__(stream, connection)
+        self._data: asyncio.Queue[bytes | ConnectionError] = asyncio.Queue(64)
+        sources = (super().read, partial(BESIDE[way], connection))
+        self._pumps = [asyncio.create_task(self._pump(source)) for source in sources]
+
+    async def _pump(self, source: Callable[[], Awaitable[bytes]]) -> None:
+        try:
+            while True:
+                data = await source()
+                await self._data.put(data)
+                if not data:
+                    return
+        except (TransportError, ConnectionError) as error:
+            await self._data.put(ConnectionError(str(error)))
+
+    async def read(self, max_bytes: int = 65536) -> bytes:
+        data = await self._data.get()
+        if isinstance(data, ConnectionError):
+            raise data
+        return data
+
+
+async def close_over(connection: IrohConnection, way: str) -> None:
+    """Close the connection when anything comes beside its streams."""
+    try:
+        await BESIDE[way](connection)
+        connection.close(VIOLATION, "not on the control stream")
+    except TransportError:
+        return  # the connection is over
+
+
 class IrohNode:
     """All connections of one node over Iroh."""
 
@@ -102,6 +146,8 @@ class IrohNode:
         self.factory: Factory = factory_named(name, self.world)
         self.second = "ignore" if name in NULLS else class_named(name).second_stream
         self.streams = 1 if name in NULLS else class_named(name).dialled_streams
+        self.of_acceptor = "ignore" if name in NULLS else class_named(name).stream_of_acceptor
+        self.beside = "" if name in NULLS else class_named(name).beside
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -125,22 +171,22 @@ class IrohNode:
             first = await connection.accept_stream()
         except TransportError:
             return  # the peer went before it opened a stream
-        others = asyncio.create_task(self._others(connection))
+        others = asyncio.create_task(self._others(connection, self.second))
         await self._run(first, connection, "acceptor")
         connection.close(0)
         await others
 
-    async def _others(self, connection: IrohConnection) -> None:
-        if self.second == "ignore":
+    async def _others(self, connection: IrohConnection, how: str) -> None:
+        if how == "ignore":
             return
         try:
             while True:
                 stream = await connection.accept_stream()
-                if self.second == "serve":
+                if how == "serve":
                     task = asyncio.create_task(self._run(stream, connection, "acceptor"))
                     self.tasks.add(task)
                     task.add_done_callback(self.tasks.discard)
-                elif self.second == "close":
+                elif how == "close":
                     connection.close(VIOLATION, "a second stream")
                 else:
                     stream.reset(VIOLATION)
@@ -149,8 +195,14 @@ class IrohNode:
             return  # the connection is over, and with it the waiting for streams
 
     async def _run(self, stream: IrohStream, connection: IrohConnection, role: str) -> None:
+        what, _, way = self.beside.partition(" ")
+        if what == "close":
+            task = asyncio.create_task(close_over(connection, way))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        control = MergedStream(stream, connection, way) if what == "serve" else QuicStream(stream, connection)
         try:
-            await self.factory(QuicStream(stream, connection), role=role, peer_id=connection.remote_id)
+            await self.factory(control, role=role, peer_id=connection.remote_id)
         except (Crash, OSError) as error:
             if not self.crashed.done():
                 self.crashed.set_exception(error)
@@ -159,10 +211,12 @@ class IrohNode:
         """One connection to `address`, until it is over."""
         connection = await self.endpoint.dial(address, ALPN_CONTROL)
         streams = [await connection.open_stream() for _ in range(self.streams)]
+        others = asyncio.create_task(self._others(connection, self.of_acceptor))
         if not streams:
             await connection.wait_closed()
         await asyncio.gather(*(self._run(stream, connection, "dialer") for stream in streams))
         connection.close(0)
+        await others
         await self.endpoint.aclose()
         if self.crashed.done():
             self.crashed.result()
@@ -170,7 +224,8 @@ class IrohNode:
 
 async def run_iroh(name: str, address: NodeAddress | None, listen: str, world: World | None = None) -> None:
     """A node over Iroh; prints its address as the first line when it accepts."""
-    node = IrohNode(name, await Endpoint.bind(listen=listen), world or World())
+    alpns = (ALPN_CONTROL, *(() if name in NULLS else class_named(name).more_alpns))
+    node = IrohNode(name, await Endpoint.bind(listen=listen, alpns=alpns), world or World())
     if address is not None:
         await node.dial(address)
         return

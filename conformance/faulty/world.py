@@ -19,7 +19,13 @@ class World:
         self.records: dict[tuple[str, str], set[str]] = {}
         self.in_flight: Counter[str] = Counter()
         self.connections: list[Any] = []
+        self.banned: set[str] = set()
         self.dead = False
+        # what the name server shows beside the TXT records: addresses by name, and how the zone is written
+        self.hosts: dict[str, str] = {}
+        self.wildcard: str | None = None
+        self.ttl = 60
+        self.pieces = 1
 
     def create(self, name: str, value: str, peer_id: str) -> None:
         """DC-08, DC-09: values stand side by side; the same one again adds nothing."""
@@ -32,6 +38,16 @@ class World:
             creators.discard(peer_id)
             if not creators:
                 del self.records[key]
+
+    def address(self, name: str) -> str | None:
+        """The address of a name; a wildcard's only where nothing stands at or below the name (RFC 4592)."""
+        exists = name in self.hosts or any(f".{owner}".endswith(f".{name}") for owner, _ in self.records)
+        return self.hosts.get(name) if exists else self.wildcard
+
+    def strings(self, value: str) -> list[str]:
+        """A value as character-strings."""
+        step = -(-len(value) // self.pieces)
+        return [value[at : at + step] for at in range(0, len(value), step)]
 
     def values(self, name: str) -> list[str]:
         """The TXT values that stand under `name`."""

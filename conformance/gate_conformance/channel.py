@@ -77,3 +77,14 @@ class Channel(Protocol):
     async def accept_second(self, within: float) -> bool | None:
         """Whether the target opens a second stream in so many seconds; None where the transport has none."""
         ...
+
+    def reset(self, code: int) -> bool:
+        """Reset the suite's direction of the stream; false where the transport has no resets."""
+        ...
+
+    async def send_beside(self, way: str, data: bytes) -> bool | None:
+        """Send ``data`` in a ``way`` that Gate does not use: a "unidirectional stream" or a "datagram".
+
+        False when the target takes none of the kind, None where the transport has none.
+        """
+        ...

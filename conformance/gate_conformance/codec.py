@@ -161,7 +161,7 @@ def _judge_value(value: Any) -> Judgement:
         inner = _judge_plain(value)
         if inner.verdict in ("accept", "choice"):
             return Judgement("choice", inner.message, f"repeated {', '.join(sorted(value.repeated))}")
-        return inner if "type" not in value.repeated else Judgement("ignore", inner.message, "repeated type")
+        return inner
     return _judge_plain(value)
 
 
@@ -188,7 +188,7 @@ def _plain(value: Members, kind: Any) -> tuple[dict[str, Any], list[str]]:
         plain["id"] = _integer(plain["id"], "id", choices)
     address = plain.get("node_addr")
     if kind == "DomainRegistrationRequest" and isinstance(address, Members):
-        if address.repeated & {"id", "direct_addresses"}:
+        if address.repeated:
             choices.append("repeated member of node_addr")
         copy = dict(address)
         if isinstance(copy.get("id"), list):

@@ -25,6 +25,7 @@ def document(report: Report) -> dict[str, Any]:
         "seconds": round(report.seconds, 3),
         "must_seconds": round(report.must_seconds, 3),
         "seed": report.seed,
+        "interrupted": report.interrupted,
     }
 
 

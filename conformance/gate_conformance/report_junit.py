@@ -37,7 +37,10 @@ def render(report: Report) -> str:
     lines = ['<?xml version="1.0" encoding="UTF-8"?>', f"<testsuites{_attributes(**totals)}>"]
     lines.append(f"  <testsuite{_attributes(name='gate-conformance ' + report.role, **totals)}>")
     lines.append("    <properties>")
-    for name, value in (("target", report.target), ("role", report.role), ("seed", report.seed)):
+    properties = {"target": report.target, "role": report.role, "seed": report.seed}
+    if report.interrupted:
+        properties["interrupted"] = "the cases that had not ended are missing"
+    for name, value in properties.items():
         lines.append(f"      <property{_attributes(name=name, value=value)}/>")
     lines.append("    </properties>")
     for result in report.results:

@@ -49,7 +49,10 @@ class Settings:
 
 @dataclass
 class Report:
-    """All results, in the order of the specification; ``must_seconds``: when the last MUST case was over."""
+    """All results, in the order of the specification; ``must_seconds``: when the last MUST case was over.
+
+    ``interrupted``: the user stopped the run, and the cases that had not ended are missing.
+    """
 
     target: str
     role: str
@@ -58,6 +61,7 @@ class Report:
     seconds: float = 0.0
     must_seconds: float = 0.0
     gone: str | None = None
+    interrupted: bool = False
 
     @property
     def summary(self) -> dict[str, int]:

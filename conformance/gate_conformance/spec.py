@@ -34,16 +34,31 @@ def spec_root() -> Path:
 
 
 @lru_cache(maxsize=1)
+def _document() -> dict[str, Any]:
+    with (spec_root() / "requirements.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+@lru_cache(maxsize=1)
 def requirements() -> dict[str, Requirement]:
     """All requirements by id, in the order of the specification."""
-    with (spec_root() / "requirements.toml").open("rb") as file:
-        document = tomllib.load(file)
     return {
         row["id"]: Requirement(
             row["id"], row["level"], row["binds"], row["chapter"], row["text"], row.get("untested")
         )
-        for row in document["requirement"]
+        for row in _document()["requirement"]
     }
+
+
+def chapter_title(name: str) -> str:
+    """The title of the chapter of this name; the name itself when there is none."""
+    titles = {row["name"]: str(row["title"]) for row in _document().get("chapter", ())}
+    return titles.get(name, name)
+
+
+def chapter_file(name: str) -> Path:
+    """Where the chapter of this name is written."""
+    return spec_root() / f"{name}.md"
 
 
 def requirement(requirement_id: str) -> Requirement:

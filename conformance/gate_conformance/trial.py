@@ -52,6 +52,8 @@ class Opener(Protocol):
 
     async def open(self) -> Channel: ...
 
+    async def offer(self, alpn: str) -> str | None: ...
+
 
 SLOW_SLOTS = 4  # a node may keep few values under one name: so many cases use the slow domain at a time
 
@@ -124,6 +126,10 @@ class Trial:
         link = Link(self, channel)
         self.links.append(link)
         return link
+
+    async def offer(self, alpn: str) -> str | None:
+        """What comes of a connection with this ALPN, see ``Target.offer``."""
+        return await self._target.offer(alpn)
 
     @contextlib.contextmanager
     def _untimed(self) -> Iterator[None]:

@@ -124,12 +124,18 @@ class Wire:
             self.trial.transcript.add("suite", note="end of the suite's direction")
             await self._bounded(self._finish(), "end of stream")
 
-    def close(self, code: int = 0) -> None:
+    def close(self, code: int = 0, reason: str = "") -> None:
         """Close the connection at once."""
         if not self._closed:
             self._closed = self._finished = True
             self.trial.transcript.add("suite", note=f"closes the connection with code {code}")
-            self.channel.close(code)
+            self.channel.close(code, reason)
+
+    def reset(self, code: int = 0) -> bool:
+        """Reset our direction of the stream; false where the transport has no resets."""
+        self._finished = True
+        self.trial.transcript.add("suite", note=f"resets its direction of the stream with code {code}")
+        return self.channel.reset(code)
 
     async def _finish(self) -> None:
         async with self._write_lock:

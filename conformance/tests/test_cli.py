@@ -82,7 +82,7 @@ def test_a_good_node_gives_0_and_reports(command: Any, tmp_path: Path) -> None:
     assert status == 0, out + err
     document = json.loads((tmp_path / "r.json").read_text())
     assert document["summary"]["pass"] == 1
-    assert (document["role"], document["seed"]) == ("acceptor", 5)
+    assert (document["role"], document["seed"], document["interrupted"]) == ("acceptor", 5, False)
     assert ET.parse(tmp_path / "r.xml").getroot().attrib["failures"] == "0"
     assert "liveness.ping" in out
     assert "seed 5" in out
@@ -222,9 +222,43 @@ def test_list_and_explain(command: Any) -> None:
     assert {"id", "requirement", "level", "roles", "title", "requirement_text"} == set(rows[0])
     status, out, _ = command("explain", "fr-04")
     assert status == 0
-    assert "A length of 0 is a framing violation." in out
+    assert "length of 0" in out
+    assert "Chapter: Framing" in out
+    assert "framing.md" in out
     status, out, _ = command("explain", "liveness.ping")
     assert "LV-01 MUST" in out
+
+
+def piped(tmp_path: Path, *arguments: str, take: int = 1) -> tuple[int, bytes]:
+    """Status and standard error of the command when its reader takes so many lines and goes away."""
+    (tmp_path / "cli_nodes.py").write_text(NODE)
+    command = [sys.executable, "-m", "gate_conformance", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        for _ in range(take):
+            process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    return process.returncode, said
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("list", "--json"), ("explain", "FR-06"), ("--help",)])
+@pytest.mark.parametrize("take", [0, 1])
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path, arguments: tuple[str, ...], take: int) -> None:
+    assert piped(tmp_path, *arguments, take=take) == (0, b"")
+
+
+@pytest.mark.parametrize(("node", "wanted"), [("good", 0), ("silent", 1)])
+def test_a_run_goes_on_without_a_reader(tmp_path: Path, node: str, wanted: int) -> None:
+    only = ("--only", "liveness.ping", "--only", "handshake.answered")
+    status, said = piped(tmp_path, "run", f"py:cli_nodes:{node}", *only, "--json", "r.json", take=0)
+    assert status == wanted, said
+    assert b"Traceback" not in said
+    assert len(json.loads((tmp_path / "r.json").read_text())["cases"]) == 2
+    status, said = piped(tmp_path, "run", f"py:cli_nodes:{node}", *only, "--json", "-", take=0)
+    assert status == wanted, said
+    assert b"not written" not in said
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("run", "--help")])
@@ -288,3 +322,31 @@ def test_an_interrupt_gives_130_and_ends_the_processes(tmp_path: Path, name: str
     assert "Traceback" not in done.stderr
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "up").read_text()), 0)
+
+
+def test_an_interrupted_run_reports_what_was_run(tmp_path: Path) -> None:
+    (tmp_path / "cli_nodes.py").write_text(NODE)
+    code = (
+        "import os, signal, sys\n"
+        "from gate_conformance.cli import main\n"
+        "from gate_conformance.runner import Runner\n"
+        "record = Runner._record\n"
+        "def stop(self, case, result):\n"
+        "    record(self, case, result)\n"
+        "    if len(self._results) == 2: os.kill(os.getpid(), signal.SIGINT)\n"
+        "Runner._record = stop\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "sys.argv = ['gate-conformance', 'run', 'py:cli_nodes:good', '--only', 'liveness', '--only',"
+        " 'handshake.answered', '--json', 'r.json', '--junit', 'r.xml']\n"
+        "main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, timeout=50, check=False
+    )
+    assert done.returncode == 130, done.stderr
+    document = json.loads((tmp_path / "r.json").read_text())
+    assert document["interrupted"] is True
+    assert [one["verdict"] for one in document["cases"]] == ["pass", "pass"]
+    suite = ET.parse(tmp_path / "r.xml").getroot()
+    assert suite.attrib["tests"] == "2"
+    assert [one.attrib["name"] for one in suite.iter("property")][-1] == "interrupted"

@@ -76,6 +76,32 @@ class SiblingsMayToo(Node):
         return self.canonical(domain).rsplit(".")[-1] == "test"
 
 
+@fault("names-below-allowed", "AU-05")
+class NamesBelowAllowed(Node):
+    """Lets a peer act for the names below its own too."""
+
+    def may_act_for(self, domain: str) -> bool:
+        return super().may_act_for(domain) or self.canonical(domain).endswith("." + DOMAIN)
+
+
+@fault("names-one-below-allowed", "AU-05")
+class NamesOneBelowAllowed(Node):
+    """Takes authority for a name as authority for what its wildcard matches."""
+
+    def may_act_for(self, domain: str) -> bool:
+        return super().may_act_for(domain) or self.canonical(domain).partition(".")[2] == DOMAIN
+
+
+@fault("cleanup-below-allowed", "AU-05")
+class CleanupBelowAllowed(Node):
+    """Lets a peer clean up below its own name."""
+
+    def check_authority(self, message: Message) -> None:
+        below = str(message.get("domain")).lower().endswith("." + DOMAIN)
+        if message["type"] != "DnsChallengeCleanup" or not below:
+            super().check_authority(message)
+
+
 @fault("dot-matches-anything", "AU-02")
 class DotMatchesAnything(Node):
     """Compares with a pattern in which a dot stands for any character."""

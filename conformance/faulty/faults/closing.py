@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from ..node import Node
-from ..protocol import VIOLATION, Crash
-from ..registry import fault, variant
+from ..protocol import NOT_AUTHORISED, VIOLATION, Crash
+from ..registry import ACCEPTOR, fault, variant
 
 HERE = "closing"
 
@@ -93,3 +93,71 @@ class ViolationAborts(Node):
     async def farewell(self) -> None:
         for task in self.handlers:
             task.cancel()
+
+
+class OverCode(Node):
+    """Does something over the code that the peer closed with."""
+
+    async def read_on(self) -> None:
+        try:
+            await super().read_on()
+        except ConnectionError as error:
+            self.on_code(getattr(error, "code", 0))
+            raise
+
+    def on_code(self, code: int) -> None:
+        raise NotImplementedError
+
+
+@fault("unknown-code-crashes", "TR-05", "CL-03", roles=ACCEPTOR)
+class UnknownCodeCrashes(OverCode):
+    """Looks a code up among those that it knows."""
+
+    def on_code(self, code: int) -> None:
+        if code > 6:
+            raise Crash(f"no close code {code}")
+
+
+@fault("large-code-crashes", "TR-05", "CL-03", roles=ACCEPTOR)
+class LargeCodeCrashes(OverCode):
+    """Keeps a code in 32 bits."""
+
+    def on_code(self, code: int) -> None:
+        if code >= 2**32:
+            raise Crash("integer out of range")
+
+
+class BearsAGrudge(OverCode):
+    """Serves no peer any more that closed with one of these codes."""
+
+    codes: tuple[int, ...] = ()
+
+    def on_code(self, code: int) -> None:
+        if code in self.codes:
+            self.world.banned.add(self.peer_id)
+
+    async def start(self) -> None:
+        if self.peer_id in self.world.banned:
+            self.end(NOT_AUTHORISED, "you left in anger")
+        await super().start()
+
+
+@fault("violation-code-bans", "CL-03", roles=ACCEPTOR)
+class ViolationCodeBans(BearsAGrudge):
+    """Serves a peer no more that called it a violator."""
+
+    codes = (1, 2)
+
+
+@fault("code-5-bans", "CL-03", roles=ACCEPTOR)
+class Code5Bans(BearsAGrudge):
+    """Serves a peer no more that would not have it."""
+
+    codes = (5,)
+
+
+@fault("unknown-code-bans", "CL-03", roles=ACCEPTOR)
+class UnknownCodeBans(BearsAGrudge):
+    """Takes an unknown code for an attack."""
+
+    codes = (7, 255, 65536, 2**32, 2**62 - 1)

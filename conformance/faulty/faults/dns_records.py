@@ -6,6 +6,7 @@ import asyncio
 
 from ..node import Node
 from ..protocol import Message, Refused
+from ..registrar import Registrar
 from ..registry import fault
 
 DNS = "dns"
@@ -223,7 +224,7 @@ class CleanupComparesCase(Node):
         return await super().cleanup(message)
 
 
-@fault("cleanup-of-another-peers-value", "DC-11", over="two peers")
+@fault("cleanup-of-another-peers-value", "DC-22", "DC-11", over="two peers")
 class CleanupOfAnotherPeersValue(Node):
     """Removes values that another peer created; it takes two identities to see."""
 
@@ -232,3 +233,46 @@ class CleanupOfAnotherPeersValue(Node):
         for key in [key for key in self.world.records if key[0] == name and wanted in (None, key[1])]:
             del self.world.records[key]
         return self.success(message)
+
+
+@fault("value-in-two-strings", "DC-19", over=DNS)
+class ValueInTwoStrings(Node):
+    """Publishes a value as two character-strings."""
+
+    async def create(self, message: Message) -> Message:
+        self.world.pieces = 2
+        return await super().create(message)
+
+
+@fault("ttl-of-an-hour", "DC-20", over=DNS)
+class TtlOfAnHour(Node):
+    """Publishes with the TTL that its zone has for everything."""
+
+    async def create(self, message: Message) -> Message:
+        self.world.ttl = 3600
+        return await super().create(message)
+
+
+@fault("ttl-of-0", "DC-20", over=DNS)
+class TtlOf0(Node):
+    """Publishes with a TTL of 0."""
+
+    async def create(self, message: Message) -> Message:
+        self.world.ttl = 0
+        return await super().create(message)
+
+
+@fault("registered-without-address", "DR-03", over=DNS)
+class RegisteredWithoutAddress(Registrar):
+    """Registers a name, and publishes nothing."""
+
+    def publish(self, name: str) -> None:
+        pass
+
+
+@fault("registered-under-wildcard", "DR-03", over=DNS)
+class RegisteredUnderWildcard(Registrar):
+    """Registers a name, and leaves its address to a wildcard."""
+
+    def publish(self, name: str) -> None:
+        self.world.wildcard = self.address

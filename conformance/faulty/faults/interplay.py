@@ -7,8 +7,8 @@ import re
 from .. import forms
 from ..node import Node
 from ..protocol import HANDSHAKE_FAILED, MEMBERS, RESPONSE_TO, Message, Refused, Violation
+from ..registrar import Registrar
 from ..registry import DIALER, fault, variant
-from .streams import Registers
 
 HERE = "interplay"
 
@@ -160,7 +160,7 @@ class RefusedIdStaysInFlight(Node):
 
 
 @fault("registered-name-out-of-form", "DR-01")
-class RegisteredNameOutOfForm(Registers):
+class RegisteredNameOutOfForm(Registrar):
     """Registers a name that is no domain."""
 
     def register(self, message: Message) -> Message:

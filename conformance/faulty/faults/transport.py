@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ..node import Node
-from ..protocol import VIOLATION, Message, Violation
+from ..protocol import VIOLATION, Crash, Message, Violation
 from ..registry import ACCEPTOR, DIALER, fault, variant
 
 HERE = "transport"
@@ -28,8 +28,59 @@ variant(
     over="iroh",
     second_stream="serve",
 )
-
-
+variant(
+    HERE,
+    "alpn-without-minor-version",
+    "TR-07",
+    does="Serves the ALPN without its minor version too, which nobody defined.",
+    roles=ACCEPTOR,
+    over="iroh",
+    more_alpns=("gate/control/1",),
+)
+variant(
+    HERE,
+    "alpn-in-upper-case",
+    "TR-07",
+    does="Serves the ALPN in upper case too.",
+    roles=ACCEPTOR,
+    over="iroh",
+    more_alpns=("GATE/CONTROL/1.0",),
+)
+for _way in ("datagram", "unidirectional stream"):
+    variant(
+        HERE,
+        f"{_way.replace(' ', '-')}-served",
+        "TR-08",
+        does=f"Reads messages from a {_way} like those on the control stream.",
+        over="iroh",
+        beside=f"serve {_way}",
+    )
+    variant(
+        HERE,
+        f"{_way.replace(' ', '-')}-closes",
+        "TR-08",
+        does=f"Closes the connection over a {_way}.",
+        over="iroh",
+        beside=f"close {_way}",
+    )
+variant(
+    HERE,
+    "stream-of-acceptor-served",
+    "TR-10",
+    does="Serves a stream that the acceptor opens like its own.",
+    roles=DIALER,
+    over="iroh",
+    stream_of_acceptor="serve",
+)
+variant(
+    HERE,
+    "stream-of-acceptor-closes",
+    "TR-10",
+    does="Closes the connection over a stream that the acceptor opens.",
+    roles=DIALER,
+    over="iroh",
+    stream_of_acceptor="close",
+)
 variant(
     HERE,
     "dials-without-stream",
@@ -144,3 +195,32 @@ class StopsAfterOneConnection(Node):
     async def on_end_of_stream(self) -> None:
         self.world.dead = True
         await super().on_end_of_stream()
+
+
+class OverReset(Node):
+    """Does not take a reset of the control stream for the loss of the connection."""
+
+    async def read_on(self) -> None:
+        try:
+            await super().read_on()
+        except ConnectionResetError as error:
+            await self.over_reset(error)
+
+    async def over_reset(self, error: ConnectionResetError) -> None:
+        raise NotImplementedError
+
+
+@fault("reset-leaves-open", "TR-12")
+class ResetLeavesOpen(OverReset):
+    """Stops reading after a reset, and keeps the connection."""
+
+    async def over_reset(self, error: ConnectionResetError) -> None:
+        """Nothing is done."""
+
+
+@fault("reset-crashes", "TR-05", "TR-12")
+class ResetCrashes(OverReset):
+    """Does not expect a reset."""
+
+    async def over_reset(self, error: ConnectionResetError) -> None:
+        raise Crash(str(error))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,28 +23,54 @@ def needs_dns(t: Trial) -> None:
         t.not_testable("looking records up takes dnspython: pip install 'gate-p2p[conformance]'")
 
 
-def _query(server: str, name: str) -> list[str]:
+@dataclass(frozen=True)
+class Record:
+    """One record of an answer: the name it stands at, its class and type, its TTL in seconds, its data.
+
+    ``strings``: the character-strings of a TXT record, the text of any other.
+    """
+
+    name: str
+    rdclass: str
+    rdtype: str
+    ttl: int
+    strings: tuple[str, ...]
+
+
+def _query(server: str, name: str, kind: str) -> list[Record]:
     message: Any = importlib.import_module("dns.message")
     query: Any = importlib.import_module("dns.query")
+    classes: Any = importlib.import_module("dns.rdataclass")
     kinds: Any = importlib.import_module("dns.rdatatype")
     host, _, port = server.rpartition(":")
-    question = message.make_query(name, "TXT")
+    question = message.make_query(name, kind)
     reply, _ = query.udp_with_fallback(question, host.strip("[]") or "127.0.0.1", timeout=3.0, port=int(port))
-    found: list[str] = []
-    for answer in reply.answer:
-        if answer.rdtype == kinds.TXT:
-            found.extend(b"".join(item.strings).decode("ascii", "replace") for item in answer)
+    found: list[Record] = []
+    for rrset in reply.answer:
+        for item in rrset:
+            strings = (item.to_text(),)
+            if rrset.rdtype == kinds.TXT:
+                strings = tuple(part.decode("ascii", "replace") for part in item.strings)
+            owner = rrset.name.to_text(omit_final_dot=True).lower()
+            names = (classes.to_text(rrset.rdclass), kinds.to_text(rrset.rdtype))
+            found.append(Record(owner, *names, rrset.ttl, strings))
     return found
+
+
+async def records(t: Trial, name: str, kind: str) -> list[Record]:
+    """What the name server answers for this name and type, aliases on the way included."""
+    server = t.options.dns or ""
+    dns_error: type[Exception] = importlib.import_module("dns.exception").DNSException
+    try:
+        return await asyncio.to_thread(_query, server, f"{name.lower()}.", kind)
+    except (OSError, dns_error) as error:
+        t.inconclusive(f"the name server {server} gives no answer: {type(error).__name__}: {error}")
 
 
 async def values(t: Trial, domain: str) -> list[str]:
     """The TXT values at ``_acme-challenge.<domain>``, repeats included."""
-    server = t.options.dns or ""
-    dns_error: type[Exception] = importlib.import_module("dns.exception").DNSException
-    try:
-        return await asyncio.to_thread(_query, server, f"_acme-challenge.{domain.lower()}.")
-    except (OSError, dns_error) as error:
-        t.inconclusive(f"the name server {server} gives no answer: {type(error).__name__}: {error}")
+    found = await records(t, f"_acme-challenge.{domain}", "TXT")
+    return ["".join(one.strings) for one in found if one.rdtype == "TXT"]
 
 
 async def gone(t: Trial, domain: str, value: str) -> bool:

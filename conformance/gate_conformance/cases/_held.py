@@ -48,3 +48,9 @@ class Held:
 
     async def accept_second(self, within: float) -> bool | None:
         return await self._channel.accept_second(within)
+
+    def reset(self, code: int) -> bool:
+        return self._channel.reset(code)
+
+    async def send_beside(self, way: str, data: bytes) -> bool | None:
+        return await self._channel.send_beside(way, data)

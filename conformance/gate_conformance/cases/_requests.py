@@ -24,7 +24,9 @@ KINDS = (CREATE, CLEANUP, SNI, INFERENCE, REGISTRATION)
 RESPONSES = ("DnsChallengeResponse", "StreamReady", "DomainRegistrationResponse")
 CODES = ("not_ready", "malformed", "not_authorised", "unsupported", "quota", "failed", "timed_out")
 # Requirements that ask for a failure response: no answer at all breaks them, and not RQ-01 alone.
-REFUSALS = frozenset({"AU-01", "AU-02", "DC-03", "DC-06", "HS-07", "RQ-03", "ST-03"})
+REFUSALS = frozenset(
+    {"AU-01", "AU-02", "AU-05", "DC-03", "DC-06", "DR-04", "DR-05", "HS-07", "RQ-03", "ST-03"}
+)
 HANDLER_SECONDS = 10.0
 SLOW_SECONDS = 30.0
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from gate_conformance.case import case
+from gate_conformance.cases._addresses import z_base_32
 from gate_conformance.cases._handshakes import FOREIGN_IDS, done, greet, ids_of_target
 from gate_conformance.cases._names import legal_values
 from gate_conformance.cases._requests import (
@@ -26,7 +27,6 @@ from gate_conformance.cases._requests import (
     request,
     succeeded,
 )
-from gate_conformance.cases.domain_registration import z_base_32
 
 if TYPE_CHECKING:
     from gate_conformance.link import Link
@@ -169,6 +169,21 @@ async def parent(t: Trial) -> None:
                 t.note(f"{kind} for {name} succeeds: the policy may hold that name too")
             elif succeeded(response):
                 t.fail(f"a failure for {name}", describe(response))
+
+
+@case("authorisation.below", requirement="AU-05")
+async def below(t: Trial) -> None:
+    """The names below an allowed one are not allowed with it."""
+    link = await t.established()
+    await remove(t, link, await first_create(t, link, "DC-01"))
+    await refuses_strangers(t, link)
+    stranger = f"q{secrets.token_hex(6)}"
+    for name in (f"{stranger}.{t.options.domain}", f"a.{stranger}.{t.options.domain.upper()}"):
+        for kind in (CREATE, CLEANUP):
+            await refusal(t, link, request(t, link, kind, domain=name), "not_authorised")
+    made = request(t, link, CREATE)
+    await must_succeed(t, link, made, "DC-01")
+    await remove(t, link, made)
 
 
 @case("authorisation.node-id-gives-nothing", requirement="AU-03")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from gate_conformance import codec
@@ -9,6 +10,7 @@ from gate_conformance.case import case
 from gate_conformance.cases._handshakes import opened, wait_end
 from gate_conformance.cases._support import expect_pong, ping_frame, pong_ids, quick_requests, unanswered
 from gate_conformance.codec import MAX_BODY, frame
+from gate_conformance.verdicts import CaseFailed
 
 if TYPE_CHECKING:
     from gate_conformance.link import End, Link
@@ -131,6 +133,39 @@ async def finish_while_pending(t: Trial) -> None:
     end = await link.expect_end(within=5.0)
     if link.channel.kind == "stream":
         _check_code(t, end, 0)
+    await t.still_serving()
+
+
+REASONS = ("", "bye", "\0\n%s{0}", "r" * 200, "\U0001f44b")
+CODES = (0, 1, 2, 3, 4, 5, 6, 7, 255, 65536, 2**32, 2**62 - 1)
+
+
+@case("closing.any-code", requirement="CL-03", roles=("acceptor",), seconds=3.0)
+async def any_code(t: Trial) -> None:
+    """Whatever code and reason a peer closes with, the next connection is served as ever."""
+    for code, reason in zip(CODES, itertools.cycle(REASONS), strict=False):
+        link = await t.established()
+        _needs_code(t, link)
+        await link.barrier()
+        link.close(code, reason)
+        await t.forget(link)
+        try:
+            link = await t.established()
+            await link.barrier()
+        except CaseFailed as failed:
+            t.fail(f"a new connection served after a close with code {code}", failed.actual)
+        await t.forget(link)
+
+
+@case("closing.any-code-before-handshake", requirement="CL-03", roles=("acceptor",), seconds=2.0)
+async def any_code_before_handshake(t: Trial) -> None:
+    """Whatever code a peer closes with before its Handshake, the next connection is served as ever."""
+    for code in CODES[1::3]:
+        link = await t.connect()
+        _needs_code(t, link)
+        await link.send_raw(b"\0")
+        link.close(code)
+        await t.forget(link)
     await t.still_serving()
 
 

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
-from gate_conformance.cases._dns import gone, needs_dns, values
+from gate_conformance.cases._dns import gone, needs_dns, records, values
 from gate_conformance.cases._handshakes import opened
 from gate_conformance.cases._requests import (
     CLEANUP,
     CREATE,
     Message,
+    describe,
     first_create,
     must_succeed,
+    needs_handler,
     refusal,
     remove,
     request,
+    succeeded,
 )
+from gate_conformance.cases.domain_registration import own_name
 
 if TYPE_CHECKING:
     from gate_conformance.link import Link
@@ -110,6 +114,64 @@ async def all_records_removed(t: Trial) -> None:
         await must_succeed(t, link, {**message, **members})
         for one in made:
             await removed(t, one)
+
+
+@case("dns-challenges.record-form", requirement="DC-19", exclusive=True)
+async def record_form(t: Trial) -> None:
+    """The record stands at `_acme-challenge.<domain>`, of class IN and type TXT, its value in one string."""
+    needs_dns(t)
+    link = await t.established()
+    (made,) = await created_values(t, link, 1)
+    name, value = f"_acme-challenge.{t.options.domain.lower()}", made["txt_value"]
+    found = [one for one in await records(t, name, "TXT") if "".join(one.strings) == value]
+    for one in found:
+        if (one.name, one.rdclass, one.rdtype) != (name, "IN", "TXT"):
+            t.fail(f"{name} IN TXT", f"{one.name} {one.rdclass} {one.rdtype}")
+        if one.strings != (value,):
+            t.fail("the value as the only character-string", f"{len(one.strings)}: {list(one.strings)}")
+    await remove(t, link, made)
+    t.check(len(found) == 1, f"one record {value}", f"{len(found)}", "DC-13")
+
+
+@case("dns-challenges.record-ttl", requirement="DC-20", exclusive=True)
+async def record_ttl(t: Trial) -> None:
+    """The record has a TTL of 60 s."""
+    needs_dns(t)
+    link = await t.established()
+    (made,) = await created_values(t, link, 1)
+    found = await records(t, f"_acme-challenge.{t.options.domain}", "TXT")
+    await remove(t, link, made)
+    for one in found:
+        if one.strings == (made["txt_value"],):
+            t.check(one.ttl == 60, "a TTL of 60 s", f"{one.ttl} s")
+
+
+async def _addresses(t: Trial, name: str) -> list[str]:
+    """The A and AAAA records that the name server answers with for this name."""
+    found = [one for kind in ("A", "AAAA") for one in await records(t, name, kind)]
+    return [one.strings[0] for one in found if one.rdtype in ("A", "AAAA")]
+
+
+@case("domain-registration.records", requirement="DR-03", exclusive=True)
+async def records_of_domain(t: Trial) -> None:
+    """A registered domain has addresses of its own, which a challenge under it does not take away."""
+    needs_dns(t)
+    link = await t.established()
+    name = await own_name(t, link)
+    if not await _addresses(t, name):
+        t.fail(f"A or AAAA records at {name} with the answer", "there is none")
+    needs_handler(t, link)
+    made = request(t, link, CREATE, domain=name)
+    await link.send(made)
+    response = await link.expect_response(made, within=30.0)
+    # while the name below exists, a wildcard above does not reach this one (RFC 4592)
+    left = await _addresses(t, name)
+    if succeeded(response):
+        await remove(t, link, made)
+    if not left:
+        t.fail(f"A or AAAA records at {name} beside a challenge", "none: they come of a wildcard")
+    if not succeeded(response):
+        t.note(f"without a challenge: {describe(response)}")
 
 
 async def unchanged(t: Trial, domain: str, before: list[str], requirement: str) -> None:

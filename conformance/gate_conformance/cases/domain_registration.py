@@ -8,12 +8,25 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import strategies as st
 
 from gate_conformance.case import case
+from gate_conformance.cases._addresses import (
+    ILLEGAL_ADDRESSES,
+    LEGAL_ADDRESSES,
+    illegal_addresses,
+    legal_addresses,
+    near_labels,
+    z_base_32,
+)
+from gate_conformance.cases._handshakes import ids_of_target
 from gate_conformance.cases._names import is_domain
 from gate_conformance.cases._requests import (
+    CREATE,
     REGISTRATION,
     answer,
+    check_code,
     describe,
+    needs_handler,
     node_addr,
+    refusal,
     replies,
     request,
     succeeded,
@@ -22,15 +35,13 @@ from gate_conformance.cases.requests import malformed
 from gate_conformance.verdicts import CaseFailed
 
 if TYPE_CHECKING:
+    from gate_conformance.cases._requests import Message
     from gate_conformance.link import Link
     from gate_conformance.trial import Trial
 
 
-Z_BASE_32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
-
-
-async def registered(t: Trial, link: Link, **members: Any) -> None:
-    """Ask for a name: any answer will do that is whole."""
+async def registered(t: Trial, link: Link, **members: Any) -> Message:
+    """Ask for a name and return the response: any will do that is whole."""
     message = request(t, link, REGISTRATION, **members)
     try:
         response = await answer(t, link, message, "DR-01")
@@ -47,6 +58,15 @@ async def registered(t: Trial, link: Link, **members: Any) -> None:
     elif not isinstance(response.get("error"), str) or not response["error"]:
         t.fail("a failure with an `error` text", f"{response}", "RQ-07")
     t.note(describe(response))
+    return response
+
+
+async def own_name(t: Trial, link: Link) -> str:
+    """The domain that the target registers for the suite, in lower case; ends the case where it has none."""
+    response = await registered(t, link)
+    if not succeeded(response):
+        t.unsupported(f"the target registers no name for the suite: {describe(response)}")
+    return str(response["domain"]).lower()
 
 
 @case("domain-registration.answered", requirement="DR-01")
@@ -65,25 +85,110 @@ async def answered(t: Trial) -> None:
             t.fail("one response each", "more than one", "RQ-01")
 
 
-@case("domain-registration.addresses", requirement="DR-01")
+@case("domain-registration.addresses", requirement="DR-05")
 async def addresses(t: Trial) -> None:
-    """Addresses of both families, several of them or none, are answered."""
+    """Addresses in form, of both families, several of them or none, are not called malformed."""
     link = await t.established()
     own = node_addr(t.options.peer_id)
-    for listed in ([], ["192.0.2.7:1", "192.0.2.8:65535"], ["[2001:db8::7]:31145"], ["192.0.2.7:31145"] * 20):
-        await registered(t, link, node_addr={**own, "direct_addresses": listed})
+    for what, listed in LEGAL_ADDRESSES.items():
+        response = await registered(t, link, node_addr={**own, "direct_addresses": listed})
+        if response.get("code") == "malformed" and not succeeded(response):
+            t.fail(f"{listed} in form ({what})", f"{describe(response)}, error {response.get('error')!r}")
     await registered(t, link, node_addr={**own, "relay_url": None, "more": {"id": 1}})
     await link.barrier()
 
 
-@case("domain-registration.foreign-id", requirement="DR-01")
+async def _refused_address(t: Trial, link: Link, listed: list[str]) -> None:
+    address = {**node_addr(t.options.peer_id), "direct_addresses": listed}
+    message = request(t, link, REGISTRATION, node_addr=address)
+    check_code(t, await refusal(t, link, message, requirement="DR-05"), "malformed", "unsupported")
+
+
+def _illegal(rule: str) -> None:
+    async def illegal(t: Trial) -> None:
+        link = await t.established()
+        for text in ILLEGAL_ADDRESSES[rule]:
+            await _refused_address(t, link, [text])
+        await _refused_address(t, link, ["192.0.2.7:31145", ILLEGAL_ADDRESSES[rule][0], "[2001:db8::7]:1"])
+        t.note(describe(await registered(t, link)))
+        await link.barrier()
+
+    illegal.__doc__ = f"An entry of `direct_addresses` out of form ({rule}) is refused."
+    case(f"domain-registration.address-{rule}", requirement="DR-05")(illegal)
+
+
+for _rule in ILLEGAL_ADDRESSES:
+    _illegal(_rule)
+
+
+@case(
+    "domain-registration.any-illegal-address",
+    requirement="DR-05",
+    given={"listed": st.lists(legal_addresses, max_size=2), "wrong": illegal_addresses},
+    examples=25,
+)
+async def any_illegal_address(t: Trial, listed: list[str], wrong: str) -> None:
+    """Whatever else an entry of `direct_addresses` is, it is refused, after good ones too (generated)."""
+    await _refused_address(t, await t.shared_link(), [*listed, wrong])
+
+
+@case("domain-registration.foreign-id", requirement="DR-04")
 async def foreign_id(t: Trial) -> None:
-    """An `id` in `node_addr` that is not the peer's is answered like others: with success or failure."""
+    """A registration with an `id` in `node_addr` that is not the peer's is refused."""
     link = await t.established()
-    own = node_addr(t.options.peer_id)
-    for number in (0, 7, 255):
-        await registered(t, link, node_addr={**own, "id": [number] * 32})
+    t.note(describe(await registered(t, link)))
+    own = bytes.fromhex(t.options.peer_id)
+    others = [bytes(32), b"\xff" * 32, own[:31] + bytes([own[31] ^ 1]), bytes([own[0] ^ 128]) + own[1:]]
+    others += [own[::-1], hashlib.sha256(own).digest()]
+    others += [bytes.fromhex(one) for one in ids_of_target(link) if len(one) == 64]
+    for octets in others:
+        if octets == own:
+            continue
+        message = request(t, link, REGISTRATION, node_addr=node_addr(octets.hex()))
+        check_code(t, await refusal(t, link, message), "not_authorised", "unsupported")
+    await registered(t, link)
     await link.barrier()
+
+
+@case("domain-registration.same-name-again", requirement="DR-07", seconds=2.0)
+async def same_name_again(t: Trial) -> None:
+    """A node that registers again gets the same domain, with other addresses and on a new connection too."""
+    link = await t.established()
+    first = await own_name(t, link)
+    address = {**node_addr(t.options.peer_id), "direct_addresses": ["[2001:db8::7]:4433"]}
+    again = [await own_name(t, link), str((await registered(t, link, node_addr=address)).get("domain"))]
+    await t.forget(link)
+    again.append(await own_name(t, await t.established()))
+    for name in again:
+        t.check(name.lower() == first, f"the domain {first} again", f"{name}")
+
+
+@case("domain-registration.name-of-label", requirement="DR-08")
+async def name_of_label(t: Trial) -> None:
+    """The domain of a node begins with its z-base-32 label."""
+    link = await t.established()
+    name, label = await own_name(t, link), z_base_32(bytes.fromhex(t.options.peer_id))
+    t.check(name.partition(".")[0] == label, f"a domain {label}.<suffix>", name)
+
+
+@case("domain-registration.near-labels", requirement="DR-02", seconds=2.0)
+async def near_to_labels(t: Trial) -> None:
+    """A label that is nearly the node's own is no node's, and gives no authority."""
+    link = await t.established()
+    name = await own_name(t, link)
+    needs_handler(t, link)
+    label, _, suffix = name.partition(".")
+    own = bytes.fromhex(t.options.peer_id)
+    if label not in (z_base_32(own), own.hex()[:32]):
+        t.unsupported(f"the target gives names of its own choice: {name}")
+    if succeeded(await answer(t, link, request(t, link, CREATE, domain=f"q{own.hex()[:20]}.{suffix}"))):
+        t.inconclusive(f"the target's policy allows every name under {suffix}")
+    for what, near in near_labels(own).items():
+        message = request(t, link, CREATE, domain=f"{near}.{suffix}")
+        response = await answer(t, link, message)
+        if succeeded(response):
+            t.fail(f"a failure for {near}.{suffix} ({what})", describe(response))
+    t.note(describe(await answer(t, link, request(t, link, CREATE, domain=name.upper()))))
 
 
 @case("domain-registration.no-name-for-others", requirement="AU-03")
@@ -97,12 +202,6 @@ async def no_name_for_others(t: Trial) -> None:
     if succeeded(response) and {octets.hex(), octets.hex()[:32], z_base_32(octets)} & set(labels):
         t.fail("an own name of the peer, or a failure", f"the name {response['domain']!r} of {octets.hex()}")
     t.note(describe(response))
-
-
-def z_base_32(octets: bytes) -> str:
-    """The spelling of node ids in names: 52 characters for 32 bytes."""
-    bits = "".join(f"{octet:08b}" for octet in octets).ljust(260, "0")
-    return "".join(Z_BASE_32[int(bits[at : at + 5], 2)] for at in range(0, 260, 5))
 
 
 def _wrong_addresses(good: dict[str, Any]) -> dict[str, Any]:
@@ -139,15 +238,29 @@ async def malformed_address(t: Trial) -> None:
 
 @case(
     "domain-registration.any-address",
-    requirement="DR-01",
-    given={
-        "octets": st.lists(st.integers(0, 255), min_size=32, max_size=32),
-        "ports": st.lists(st.integers(1, 65535), max_size=5),
-    },
+    requirement="DR-05",
+    given={"listed": st.lists(legal_addresses, max_size=5)},
     examples=20,
 )
-async def any_address(t: Trial, octets: list[int], ports: list[int]) -> None:
-    """Any well-formed `node_addr` is answered (generated)."""
+async def any_address(t: Trial, listed: list[str]) -> None:
+    """Any addresses in form are answered, and not called malformed (generated)."""
     link = await t.shared_link()
-    listed = [f"192.0.2.{port % 250}:{port}" for port in ports]
-    await registered(t, link, node_addr={"id": octets, "direct_addresses": listed})
+    own = node_addr(t.options.peer_id)
+    response = await registered(t, link, node_addr={**own, "direct_addresses": listed})
+    if response.get("code") == "malformed" and not succeeded(response):
+        t.fail(f"{listed} in form", f"{describe(response)}, error {response.get('error')!r}")
+
+
+@case(
+    "domain-registration.any-id",
+    requirement="DR-04",
+    given={"octets": st.lists(st.integers(0, 255), min_size=32, max_size=32)},
+    examples=15,
+)
+async def any_id(t: Trial, octets: list[int]) -> None:
+    """Any other id than the peer's is refused (generated)."""
+    if bytes(octets).hex() == t.options.peer_id:
+        return
+    link = await t.shared_link()
+    address = {"id": octets, "direct_addresses": []}
+    await refusal(t, link, request(t, link, REGISTRATION, node_addr=address))

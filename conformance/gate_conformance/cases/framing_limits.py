@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
+from hypothesis import strategies as st
+
 from gate_conformance.case import case
+from gate_conformance.cases._requests import SNI, answer, describe, request, succeeded
 from gate_conformance.cases._support import (
     answers_ping,
     expect_ignored,
     expect_pong,
+    first_handshakes,
     members,
     ping_frame,
     ping_text,
@@ -101,6 +106,97 @@ async def brackets_in_strings(t: Trial) -> None:
     for value in ("[" * 200, "{" * 200, '\\"' + "[" * 200, '\\\\\\"' + '{\\"a\\":' * 100, "]}" * 100):
         ident = link.fresh_id()
         await answers_ping(t, link, ping_text(ident, f'"x":"{value}"').encode(), ident)
+
+
+# A double keeps none of them: the nearest one is 0 or, of the last, the smallest there is.
+TINY = (
+    "1e-400",
+    "-1e-400",
+    "1E-0400",
+    "9.99e-325",
+    "2.4e-324",
+    "1e-99999",
+    "-0.5e-2147483649",
+    f"1e-{'9' * 25}",
+    f"0.{'0' * 400}1",
+    f"0.{'0' * 5000}7e-2",
+    "3e-324",
+)
+
+
+@case("framing.tiny-numbers", requirement="FR-16")
+async def tiny_numbers(t: Trial) -> None:
+    """A message with a number too small for a double in an unknown member is acted on."""
+    link = await t.established()
+    for value in TINY:
+        for member in (f'"x":{value}', f'"x":{{"y":[1,{value}]}}'):
+            ident = link.fresh_id()
+            await answers_ping(t, link, ping_text(ident, member).encode(), ident)
+
+
+@case("framing.long-numbers", requirement="FR-16")
+async def long_numbers(t: Trial) -> None:
+    """A number with more digits than a double holds is read in an unknown member."""
+    link = await t.established()
+    for value in (
+        "0.1234567890123456789012345678901234567890",
+        f"0.{'3' * 5000}",
+        f"{'9' * 300}",
+        f"-{'123456789' * 30}.{'987654321' * 30}",
+        f"1.{'7' * 400}e308",
+        "18446744073709551616",
+        "-9223372036854775809",
+        f"{'1' * 100}e-100",
+    ):
+        ident = link.fresh_id()
+        await answers_ping(t, link, ping_text(ident, f'"x":{value}').encode(), ident)
+
+
+@case("framing.tiny-numbers-in-handshake", requirement="FR-16")
+async def tiny_numbers_in_handshake(t: Trial) -> None:
+    """A Handshake with a number too small for a double in an unknown member is answered."""
+    parts = ('"type":"Handshake"', f'"node_id":"{t.options.peer_id}"', '"capabilities":[]')
+    await first_handshakes(t, [members(*parts, f'"x":{value}').encode() for value in TINY[:2]])
+
+
+@case("framing.tiny-numbers-in-request", requirement="FR-16")
+async def tiny_numbers_in_request(t: Trial) -> None:
+    """A request with a number too small for a double in an unknown member is answered as without it."""
+    link = await t.established()
+    plain = request(t, link, SNI)
+    wanted = await answer(t, link, plain, "ST-01")
+    for value in TINY[:3]:
+        tiny = request(t, link, SNI)
+        await link.send_text(json.dumps(tiny)[:-1] + f',"x":{value}}}')
+        response = await link.expect_response(tiny)
+        if response.get("code") == "malformed" or succeeded(response) < succeeded(wanted):
+            t.fail(f"the answer without {value}: {describe(wanted)}", describe(response))
+
+
+@case("framing.tiny-numbers-ignored", requirement="FR-16")
+async def tiny_numbers_ignored(t: Trial) -> None:
+    """Numbers too small for a double in what is no message are ignored with it."""
+    link = await t.established()
+    for value in TINY:
+        for text in (value, f"[{value}]", f'{{"type":"Nothing","x":{value}}}', f'{{"type":{value}}}'):
+            await expect_ignored(t, link, text.encode(), f"the document {text[:60]}")
+
+
+@case(
+    "framing.generated-tiny-numbers",
+    requirement="FR-16",
+    given={
+        "sign": st.sampled_from(["", "-"]),
+        "digits": st.integers(1, 10**20).map(str),
+        "exponent": st.one_of(st.integers(350, 5000), st.integers(350, 10**20)),
+    },
+    examples=25,
+)
+async def generated_tiny_numbers(t: Trial, sign: str, digits: str, exponent: int) -> None:
+    """However small a number is, its message is acted on (generated)."""
+    link = await t.shared_link()
+    ident = link.fresh_id()
+    await answers_ping(t, link, ping_text(ident, f'"x":{sign}{digits}e-{exponent}').encode(), ident)
 
 
 @case("framing.lone-surrogate-request-id", requirement="FR-14")

@@ -107,3 +107,24 @@ def _violation(name: str, raw: bytes, code: int) -> None:
 
 for _name, (_raw, _code) in VIOLATIONS.items():
     _violation(_name, _raw, _code)
+
+
+def _code_case(name: str, what: str, body: str) -> None:
+    async def closes_with_3(t: Trial) -> None:
+        link = await opened(t)
+        if link.channel.kind != "stream":
+            t.not_testable("standard output has no close code")
+        if body:
+            await link.send_text(body)
+        end = await wait_end(link, AT_LATEST + link.channel.slack)
+        if end is None:
+            t.fail("the end of the connection", f"still open after {AT_LATEST:.0f} s", "HS-11")
+        t.check(end.code == 3, "a connection closed with code 3", f"code {end.code}")
+
+    closes_with_3.__doc__ = f"A dialer closes with code 3 after {what}."
+    case(f"handshake.code-{name}", requirement="HS-16", roles=DIALER, seconds=6.0)(closes_with_3)
+
+
+_code_case("refused", "a refusal", '{"type":"HandshakeResponse","accepted":false,"capabilities":[]}')
+_code_case("no-response", "5 s without a response", "")
+_code_case("malformed", "a malformed response", '{"type":"HandshakeResponse","accepted":1}')

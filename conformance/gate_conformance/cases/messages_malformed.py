@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from gate_conformance.case import case
 from gate_conformance.cases._handshakes import without_consent
+from gate_conformance.cases._requests import REGISTRATION, answer, describe, replies, request, succeeded
 from gate_conformance.cases._support import (
     answers_ping,
     expect_ignored,
@@ -233,14 +234,14 @@ async def sends_known_members(t: Trial) -> None:
     link = await t.established()
     long_name = f"{'a' * 64}.test"
     address = {"id": [0] * 32, "direct_addresses": ["127.0.0.1:1"]}
-    for request in (
+    for asked in (
         {"type": "RequestSniStream", "domain": "localhost"},
         {"type": "DnsChallengeCreate", "domain": long_name, "txt_value": "A" * 43},
         {"type": "DnsChallengeCleanup", "domain": long_name},
         {"type": "RequestInferenceStream"},
         {"type": "DomainRegistrationRequest", "node_addr": address},
     ):
-        numbered = {**request, "request_id": link.fresh_request_id()}
+        numbered = {**asked, "request_id": link.fresh_request_id()}
         await link.send(numbered)
         await link.expect_response(numbered)
     await link.barrier()
@@ -299,6 +300,40 @@ _integer_like_case("one-point-zero", "1.0", 1)
 _integer_like_case("one-e-zero", "1e0", 1)
 _integer_like_case("minus-zero", "-0", 0)
 _integer_like_case("twenty-e-minus-one", "20e-1", 2)
+
+
+def _octet_case(name: str, spelling: str, only: int | None = None) -> None:
+    async def octet(t: Trial) -> None:
+        link = await t.established()
+        octets = list(bytes.fromhex(t.options.peer_id))
+        if only is not None:
+            octets[5] = only  # of another node then: refused when it is read
+        plain = request(t, link, REGISTRATION, node_addr={"id": octets, "direct_addresses": []})
+        control = await answer(t, link, plain, "DR-01")
+        spelt = [str(one) for one in octets]
+        spelt[5] = spelling.format(octets[5])
+        tried = request(t, link, REGISTRATION, node_addr=None)
+        address = f'"node_addr":{{"id":[{",".join(spelt)}],"direct_addresses":[]}}'
+        link.tolerate_response(tried["request_id"])
+        text = f'{{"type":"{REGISTRATION}","request_id":"{tried["request_id"]}",{address}}}'
+        await link.send_text(text)
+        await link.barrier("MS-08")
+        await link.settle(0.5)
+        await link.barrier("MS-08")
+        found = replies(link.received, tried["request_id"])
+        if found and succeeded(found[0]) and not succeeded(control):
+            t.fail(f"no success for an element written {spelt[5]}, as for {octets[5]}", describe(found[0]))
+        if len(found) > 1:
+            t.fail("one response", f"{len(found)} responses", "RQ-01")
+        t.note(describe(found[0]) if found else "not answered")
+
+    octet.__doc__ = f"An element of `node_addr.id` written {spelling.format('N')}: malformed, or the integer."
+    case(f"messages.octet-{name}", requirement="MS-08")(octet)
+
+
+_octet_case("point-zero", "{}.0")
+_octet_case("e-zero", "{}e0")
+_octet_case("minus-zero", "-0", 0)
 
 
 @case(

@@ -41,7 +41,7 @@ async def dialer_opens_one_stream(t: Trial) -> None:
 # -- a second stream -------------------------------------------------------------------------------
 
 
-async def _second(t: Trial, link: Link) -> Channel | None:
+async def open_second(t: Trial, link: Link, requirement: str = "TR-03") -> Channel | None:
     """A second stream, or None when the target does not let one be opened."""
     # Opening is never cancelled: when it takes too long, its outcome is of no interest any more.
     opening = asyncio.ensure_future(link.channel.open_second())
@@ -53,13 +53,13 @@ async def _second(t: Trial, link: Link) -> Channel | None:
     try:
         second = opening.result()
     except ChannelLost as error:
-        t.fail("a connection that goes on", f"no second stream can be opened: {error}", "TR-03")
+        t.fail("a connection that goes on", f"no second stream can be opened: {error}", requirement)
     if second is None:
         t.not_testable("this kind of target has no second stream")
     return second
 
 
-async def _what_comes(second: Channel, seconds: float) -> bytes:
+async def first_bytes(second: Channel, seconds: float) -> bytes:
     """The first bytes of a second stream; none when it is reset, ends, or stays silent."""
     reading = asyncio.ensure_future(second.read())
     await asyncio.wait({reading}, timeout=seconds)
@@ -73,7 +73,7 @@ async def _what_comes(second: Channel, seconds: float) -> bytes:
         return b""
 
 
-async def _write(t: Trial, channel: Channel | None, data: bytes, *, finish: bool = False) -> None:
+async def write_second(t: Trial, channel: Channel | None, data: bytes, *, finish: bool = False) -> None:
     """Write on a second stream; that the target refuses it is no error."""
     if channel is None:
         return
@@ -99,10 +99,10 @@ async def _undisturbed(t: Trial, link: Link, what: str, requirement: str) -> Non
 async def second_stream_not_served(t: Trial) -> None:
     """On a second stream nothing is answered."""
     link = await t.established()
-    second = await _second(t, link)
+    second = await open_second(t, link)
     hello = {"type": "Handshake", "node_id": t.options.peer_id, "capabilities": []}
-    await _write(t, second, codec.encode(hello) + ping_frame(link.fresh_id()))
-    came = await _what_comes(second, 1.2) if second is not None else b""
+    await write_second(t, second, codec.encode(hello) + ping_frame(link.fresh_id()))
+    came = await first_bytes(second, 1.2) if second is not None else b""
     t.check(not came, "silence or a reset on a second stream", f"{len(came)} bytes: {came[4:120]!r}")
     t.note("not served")
 
@@ -111,9 +111,9 @@ async def second_stream_not_served(t: Trial) -> None:
 async def second_stream_no_disturbance(t: Trial) -> None:
     """A second stream with a Handshake and a Ping leaves the first as it is."""
     link = await t.established()
-    second = await _second(t, link)
+    second = await open_second(t, link)
     hello = {"type": "Handshake", "node_id": t.options.peer_id, "capabilities": []}
-    await _write(t, second, codec.encode(hello) + ping_frame(link.fresh_id()))
+    await write_second(t, second, codec.encode(hello) + ping_frame(link.fresh_id()))
     await _undisturbed(t, link, "a second stream", "TR-03")
 
 
@@ -121,7 +121,7 @@ async def second_stream_no_disturbance(t: Trial) -> None:
 async def second_stream_with_violation(t: Trial) -> None:
     """A framing violation on a second stream leaves the first as it is."""
     link = await t.established()
-    await _write(t, await _second(t, link), bytes(4) + b"\xff" * 40)
+    await write_second(t, await open_second(t, link), bytes(4) + b"\xff" * 40)
     await _undisturbed(t, link, "a framing violation on a second stream", "TR-03")
 
 
@@ -129,7 +129,7 @@ async def second_stream_with_violation(t: Trial) -> None:
 async def second_stream_finished(t: Trial) -> None:
     """A second stream that ends leaves the first as it is."""
     link = await t.established()
-    await _write(t, await _second(t, link), b"\0", finish=True)
+    await write_second(t, await open_second(t, link), b"\0", finish=True)
     await _undisturbed(t, link, "the end of a second stream", "TR-03")
 
 
@@ -138,7 +138,7 @@ async def many_streams(t: Trial) -> None:
     """Several more streams leave the first as it is."""
     link = await t.established()
     for number in range(5):
-        await _write(t, await _second(t, link), bytes([number]))
+        await write_second(t, await open_second(t, link), bytes([number]))
     await _undisturbed(t, link, "five more streams", "TR-03")
 
 

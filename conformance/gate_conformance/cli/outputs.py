@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
+
+from rich.console import Console
 
 from gate_conformance.verdicts import UsageError
+
+
+def no_longer_read(stream: IO[str]) -> None:
+    """The reader of this stream is gone (`| head`): what still comes goes nowhere, at exit too."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)
+
+
+class PipedConsole(Console):
+    """A console whose reader may go away; the run goes on, and its exit status says what came of it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        no_longer_read(self.file)
 
 
 @dataclass(frozen=True)
@@ -33,10 +52,13 @@ class ReportFile:
             raise UsageError(f"{self.option} {self.name}: {error.strerror or error}") from None
 
     def write(self, text: str) -> None:
-        """Raises OSError, a full disk for instance."""
+        """Raises OSError, over a full disk for instance, but not when nobody reads standard output."""
         if self.is_stdout:
-            sys.stdout.write(text)
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            except BrokenPipeError:
+                no_longer_read(sys.stdout)
         else:
             Path(self.name).write_text(text, encoding="utf-8")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import click
 from rich.console import Console
 
 from gate_conformance import report_json, report_junit
 from gate_conformance.case import Case, all_cases
-from gate_conformance.cli.outputs import ReportFile
+from gate_conformance.cli.outputs import PipedConsole, ReportFile
 from gate_conformance.cli.select import matches, near, select
 from gate_conformance.identity import load_key, public_id
 from gate_conformance.report_terminal import TerminalReport
@@ -54,7 +54,7 @@ def execute(request: Request) -> int:
     # a target that takes no bytes any more is the report's matter, not asyncio's
     logging.getLogger("asyncio").setLevel(logging.ERROR)
     to_stderr = any(file.is_stdout for file in request.files)
-    console = Console(stderr=to_stderr, highlight=False)
+    console = PipedConsole(stderr=to_stderr, highlight=False)
 
     def announce(line: str) -> None:
         click.echo(line, err=to_stderr)
@@ -110,9 +110,10 @@ def _run(request: Request, console: Console, target: Target, cases: list[Case], 
         return 3
     except KeyboardInterrupt:
         terminal.stop()
-        report = runner.report()
+        report = replace(runner.report(), interrupted=True)
         if report.results:
             terminal.show(report)
+            _write(report, request)
         click.echo(f"interrupted: {len(report.results)} of {len(runner.cases)} cases had ended", err=True)
         return 130
     finally:

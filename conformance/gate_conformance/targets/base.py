@@ -46,6 +46,11 @@ class Target:
         """A fresh control stream. Raises TargetGone."""
         raise NotImplementedError
 
+    async def offer(self, alpn: str) -> str | None:
+        """What comes of a connection with this ALPN: "refused" for it (TLS alert 120), "accepted", or other
+        words; None where connections have no ALPN."""
+        return None
+
     async def confirm_gone(self) -> TargetGone | None:
         """After a failed open(): one more look; None when the target is there after all."""
         return None

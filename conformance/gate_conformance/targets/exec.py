@@ -57,6 +57,12 @@ class ExecChannel:
     async def accept_second(self, within: float) -> bool | None:
         return None
 
+    def reset(self, code: int) -> bool:
+        return False
+
+    async def send_beside(self, way: str, data: bytes) -> bool | None:
+        return None
+
 
 class ExecTarget(Target):
     """Starts the command once per control stream."""

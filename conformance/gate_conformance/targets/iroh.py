@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _FIRST_DIAL = 30.0
 _NEXT_DIAL = 6.0
+_BESIDE_WITHIN = 2.0
 _HINT = "is the node running, is its id right, and does it listen on that ip:port (UDP) for gate/control/1.0?"
 
 
@@ -91,6 +92,28 @@ class IrohChannel:
             return False
         return True
 
+    def reset(self, code: int) -> bool:
+        self.stream.reset(code)
+        return True
+
+    async def send_beside(self, way: str, data: bytes) -> bool | None:
+        from gate_p2p.iroh import TransportError
+        from gate_p2p.iroh.beside import send_datagram, send_unidirectional
+
+        send = {"unidirectional stream": send_unidirectional, "datagram": send_datagram}[way]
+        # never cancelled: a call that waits for room ends with the connection, and nobody looks at it then
+        sending = asyncio.ensure_future(send(self._connection, data))
+        await asyncio.wait({sending}, timeout=_BESIDE_WITHIN)
+        if not sending.done():
+            sending.add_done_callback(lambda done: done.cancelled() or done.exception())
+            return False
+        try:
+            return sending.result()
+        except TransportError as error:
+            if self._connection.closed:
+                raise ChannelLost(None, True, str(error)) from None
+            return False
+
 
 def parse_address(text: str) -> NodeAddress:
     """The address, or UsageError in the words of the adapter."""
@@ -152,6 +175,17 @@ class IrohTarget(Target):
         except TransportError as error:
             connection.close(0)
             raise TargetGone(f"no stream on a new connection: {error}") from None
+
+    async def offer(self, alpn: str) -> str | None:
+        from gate_p2p.iroh import DialError
+
+        assert self._endpoint is not None
+        try:
+            connection = await self._endpoint.dial(self._address, alpn, timeout=_NEXT_DIAL)
+        except DialError as error:
+            return "refused" if error.kind == "unknown_alpn" else " ".join(str(error).split())
+        connection.close(0)
+        return "accepted"
 
     async def confirm_gone(self) -> TargetGone | None:
         try:

@@ -195,6 +195,13 @@ class MemoryChannel:
     async def accept_second(self, within: float) -> bool | None:
         return None
 
+    def reset(self, code: int) -> bool:
+        self._to_node.fail(ConnectionResetError(f"the peer reset the stream with code {code}"))
+        return True
+
+    async def send_beside(self, way: str, data: bytes) -> bool | None:
+        return None
+
 
 class MemoryTarget(Target):
     """Calls the factory once per control stream."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from typing import Final
 
@@ -10,10 +11,17 @@ from . import messages as m
 MAX_DOMAIN: Final = 237
 """A name of 253 characters less `_acme-challenge.`."""
 
+MAX_ADDRESSES: Final = 1024
+"""Entries of `direct_addresses`: a frame could hold 800,000, and to look at them takes seconds (LM-01)."""
+
 _NODE_ID = re.compile(r"[0-9a-f]{64}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _TXT_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")
+# ipaddress judges what stands in front of the port, but would let a zone id (%eth0) pass
+_SOCKET_ADDRESS = re.compile(
+    r"(?:\[(?P<v6>[0-9A-Fa-f:.]{2,45})\]|(?P<v4>[0-9.]{7,15})):(?P<port>[1-9][0-9]{0,4})"
+)
 
 
 def node_id_problem(node_id: str) -> str | None:
@@ -60,11 +68,29 @@ def txt_value_problem(txt_value: str) -> str | None:
     return "txt_value is not 43 characters of base64url without padding"
 
 
+def socket_address_problem(text: str) -> str | None:
+    """What is wrong with an entry of `direct_addresses` (DR-05), or None."""
+    found = _SOCKET_ADDRESS.fullmatch(text)
+    if found is not None and int(found["port"]) <= 65535:
+        try:
+            ipaddress.IPv6Address(found["v6"]) if found["v6"] else ipaddress.IPv4Address(found["v4"])
+        except ValueError:
+            pass
+        else:
+            return None
+    return f"direct_addresses has {text[:70]!r}; expected IPv4:port or [IPv6]:port, a port from 1 to 65535"
+
+
 def node_addr_problem(node_addr: m.NodeAddr) -> str | None:
-    """What is wrong with a `node_addr` of our own, or None; the decoder has checked a received one."""
-    if len(node_addr.id) == 32 and all(0 <= byte <= 255 for byte in node_addr.id):
-        return None
-    return "node_addr.id is not 32 integers from 0 to 255"
+    """What is wrong with a `node_addr`, or None; of a received one the decoder has checked the id."""
+    if len(node_addr.id) != 32 or not all(0 <= byte <= 255 for byte in node_addr.id):
+        return "node_addr.id is not 32 integers from 0 to 255"
+    if len(node_addr.direct_addresses) > MAX_ADDRESSES:
+        return f"direct_addresses has {len(node_addr.direct_addresses)} entries; {MAX_ADDRESSES} are taken"
+    for address in node_addr.direct_addresses:
+        if (problem := socket_address_problem(address)) is not None:
+            return problem
+    return None
 
 
 def request_problem(request: m.Request) -> str | None:

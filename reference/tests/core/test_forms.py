@@ -4,7 +4,13 @@ import pytest
 
 from gate_p2p.core import NodeAddr, Request
 from gate_p2p.core import messages as m
-from gate_p2p.core.forms import domain_problem, request_id_problem, request_problem, txt_value_problem
+from gate_p2p.core.forms import (
+    domain_problem,
+    request_id_problem,
+    request_problem,
+    socket_address_problem,
+    txt_value_problem,
+)
 
 LABEL63 = "a" * 63
 
@@ -79,6 +85,52 @@ def test_other_txt_values_are_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "text",
+    [
+        "192.0.2.7:1",
+        "255.255.255.255:65535",
+        "[2001:db8::7]:31145",
+        "[2001:DB8:0:0:0:0:0:7]:1",
+        "[::ffff:192.0.2.7]:1",
+        "[::]:1",
+    ],
+)
+def test_an_ip_address_with_a_port_is_a_socket_address(text: str) -> None:
+    assert socket_address_problem(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "192.0.2.7",
+        "192.0.2.7:",
+        "192.0.2.7:0",
+        "192.0.2.7:01",
+        "192.0.2.7:65536",
+        "192.0.2.7:+1",
+        "192.0.2.7:\uff11",
+        "192.0.2.7:1\n",
+        " 192.0.2.7:1",
+        "192.0.2.256:1",
+        "192.0.2.07:1",
+        "192.0.2:1",
+        "[192.0.2.7]:1",
+        "2001:db8::7:1",
+        "[2001:db8::7]",
+        "[2001:db8::7",
+        "[2001:db8::g]:1",
+        "[2001:db8:::7]:1",
+        "[fe80::1%eth0]:1",
+        "relay.example:1",
+        "localhost:1",
+    ],
+)
+def test_other_socket_addresses_are_refused(text: str) -> None:
+    assert socket_address_problem(text)
+
+
+@pytest.mark.parametrize(
     ("request_", "good"),
     [
         (m.RequestSniStream(request_id="r", domain="a.b"), True),
@@ -94,6 +146,18 @@ def test_other_txt_values_are_refused(text: str) -> None:
                 request_id="r", node_addr=NodeAddr(id=(0,) * 32, direct_addresses=())
             ),
             True,
+        ),
+        (
+            m.DomainRegistrationRequest(
+                request_id="r", node_addr=NodeAddr(id=(0,) * 32, direct_addresses=("192.0.2.7:1", "a:1"))
+            ),
+            False,
+        ),
+        (
+            m.DomainRegistrationRequest(
+                request_id="r", node_addr=NodeAddr(id=(256,) * 32, direct_addresses=())
+            ),
+            False,
         ),
     ],
 )

@@ -198,9 +198,9 @@ def test_misuse_raises_and_changes_nothing() -> None:
         pair.dialer.request_domain_registration(NodeAddr(id=(256,) * 32, direct_addresses=()), pair.now)
     with pytest.raises(LocalProtocolError, match="32 integers"):
         pair.dialer.request_domain_registration(NodeAddr(id=(1,) * 31, direct_addresses=()), pair.now)
-    endless = NodeAddr(id=(1,) * 32, direct_addresses=("x" * MAX_FRAME,))
-    with pytest.raises(LocalProtocolError, match="at most 10485760"):
-        pair.dialer.request_domain_registration(endless, pair.now)
+    for listed, words in ((("relay.example:1",), "IPv4:port"), (("192.0.2.7:1",) * 1025, "1025 entries")):
+        with pytest.raises(LocalProtocolError, match=words):
+            pair.dialer.request_domain_registration(NodeAddr(id=(1,) * 32, direct_addresses=listed), pair.now)
     assert pair.acceptor.in_flight == pair.dialer.pending == 2
     assert pair.acceptor.data_to_send() == pair.dialer.data_to_send() == b""
 

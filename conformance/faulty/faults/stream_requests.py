@@ -1,11 +1,9 @@
-"""Faults in stream requests and domain registration."""
+"""Faults in stream requests."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from ..node import Node
-from ..protocol import VIOLATION, Crash, Message, Refused
+from ..protocol import VIOLATION, Message
 from ..registry import fault
 
 
@@ -33,13 +31,6 @@ class InferenceRequestIgnored(Unanswered):
     kind = "RequestInferenceStream"
 
 
-@fault("registration-ignored", "DR-01", "RQ-01", "HS-07")
-class RegistrationIgnored(Unanswered):
-    """Ignores DomainRegistrationRequest, as 0.1.0 does."""
-
-    kind = "DomainRegistrationRequest"
-
-
 class Closes(Node):
     """Closes over requests of one type."""
 
@@ -64,13 +55,6 @@ class InferenceRequestCloses(Closes):
     """Closes over RequestInferenceStream."""
 
     kind = "RequestInferenceStream"
-
-
-@fault("registration-closes", "DR-01", "HS-07")
-class RegistrationCloses(Closes):
-    """Closes over DomainRegistrationRequest."""
-
-    kind = "DomainRegistrationRequest"
 
 
 class OtherAnswer(Node):
@@ -182,116 +166,3 @@ class MalformedStreamRequestAccepted(Node):
             await self.respond(message, self.success(message))
         else:
             await super().on_request(message)
-
-
-class Registers(Node):
-    """A node that registers a name for every peer."""
-
-    def register(self, message: Message) -> Message:
-        return {**self.success(message), "domain": f"{self.peer_id[:32]}.conformance.test"}
-
-
-@fault("registered-without-domain", "DR-01", "MS-12")
-class RegisteredWithoutDomain(Registers):
-    """Registers a name, and does not say which."""
-
-    def register(self, message: Message) -> Message:
-        return self.success(message)
-
-    def check_authority(self, message: Message) -> None:
-        if message["type"] != "DomainRegistrationRequest":
-            super().check_authority(message)
-
-
-@fault("registered-with-null", "DR-01", "MS-12")
-class RegisteredWithNull(RegisteredWithoutDomain):
-    """Registers a name, and writes null for it."""
-
-    def register(self, message: Message) -> Message:
-        return {**self.success(message), "domain": None}
-
-
-@fault("registration-twice", "DR-01", "RQ-01")
-class RegistrationTwice(OtherAnswer):
-    """Sends DomainRegistrationResponse twice."""
-
-    def answer(self, message: Message, response: Message) -> list[Message]:
-        return [response, response] if message["type"] == "DomainRegistrationRequest" else [response]
-
-
-@fault("registration-answered-with-dns-response", "DR-01", "RQ-01")
-class RegistrationAnsweredWithDnsResponse(OtherAnswer):
-    """Answers DomainRegistrationRequest with DnsChallengeResponse."""
-
-    def answer(self, message: Message, response: Message) -> list[Message]:
-        if message["type"] == "DomainRegistrationRequest":
-            return [{**response, "type": "DnsChallengeResponse"}]
-        return [response]
-
-
-class LaxAddress(Registers):
-    """Registers with an address that is no node_addr."""
-
-    def is_address(self, value: Any) -> bool:
-        return isinstance(value, dict)
-
-    def check_authority(self, message: Message) -> None:
-        if message["type"] != "DomainRegistrationRequest":
-            super().check_authority(message)
-
-
-@fault("registration-of-any-address", "MS-04", "RQ-04", "AU-03")
-class RegistrationOfAnyAddress(LaxAddress):
-    """Registers whatever object node_addr is."""
-
-
-@fault("registration-of-short-id", "MS-04", "RQ-04", "AU-03")
-class RegistrationOfShortId(LaxAddress):
-    """Registers an id of 31 bytes."""
-
-    def is_address(self, value: Any) -> bool:
-        return isinstance(value, dict) and (Node.is_address(self, value) or len(value.get("id", [])) == 31)
-
-
-@fault("registration-of-large-bytes", "MS-04", "RQ-04", "AU-03")
-class RegistrationOfLargeBytes(LaxAddress):
-    """Registers an id with a number above 255."""
-
-    def is_address(self, value: Any) -> bool:
-        number = value.get("id") if isinstance(value, dict) else None
-        return (
-            isinstance(number, list) and len(number) == 32 and all(isinstance(item, int) for item in number)
-        )
-
-
-@fault("registration-for-others", "AU-03", "AU-01")
-class RegistrationForOthers(Registers):
-    """Registers the name of the id in node_addr, whoever asks."""
-
-    def register(self, message: Message) -> Message:
-        label = bytes(message["node_addr"]["id"]).hex()[:32]
-        return {**self.success(message), "domain": f"{label}.conformance.test"}
-
-    def check_authority(self, message: Message) -> None:
-        if message["type"] != "DomainRegistrationRequest":
-            super().check_authority(message)
-
-
-@fault("registration-address-crashes", "TR-05", "MS-04", "DR-01")
-class RegistrationAddressCrashes(Node):
-    """Copies an id of any length into 32 bytes."""
-
-    def is_address(self, value: Any) -> bool:
-        if not super().is_address(value):
-            raise Crash("index out of range")
-        return True
-
-
-@fault("registration-always-malformed", "RQ-08", "DR-01")
-class RegistrationAlwaysMalformed(Node):
-    """Reads the id of node_addr as text, and so takes every registration for malformed."""
-
-    def check_form(self, message: Message) -> None:
-        super().check_form(message)
-        if message["type"] == "DomainRegistrationRequest":
-            raise Refused("malformed", "node_addr.id is no text")

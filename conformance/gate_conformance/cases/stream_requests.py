@@ -1,4 +1,4 @@
-"""Streams: how requests for SNI and inference streams are answered."""
+"""Stream requests: how requests for SNI-proxy and inference streams are answered."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gate_conformance.trial import Trial
 
 
-@case("streams.sni-answered", requirement="ST-01")
+@case("stream-requests.sni-answered", requirement="ST-01")
 async def sni_answered(t: Trial) -> None:
     """RequestSniStream is answered with one StreamReady."""
     link = await t.established()
@@ -35,7 +35,7 @@ async def sni_answered(t: Trial) -> None:
         t.fail("one StreamReady", "more than one", "RQ-01")
 
 
-@case("streams.sni-refusal-says-why", requirement="RQ-07")
+@case("stream-requests.sni-refusal-says-why", requirement="RQ-07")
 async def sni_refusal(t: Trial) -> None:
     """A node that opens no SNI stream says so with `stream_accepted: false` and a text."""
     link = await t.established()
@@ -48,7 +48,7 @@ async def sni_refusal(t: Trial) -> None:
     check_code(t, response, "unsupported", "failed", "quota", "timed_out")
 
 
-@case("streams.inference-answered", requirement="ST-02")
+@case("stream-requests.inference-answered", requirement="ST-02")
 async def inference_answered(t: Trial) -> None:
     """RequestInferenceStream is answered with one StreamReady, each time."""
     link = await t.established()
@@ -65,7 +65,7 @@ async def inference_answered(t: Trial) -> None:
             t.fail("one StreamReady each", "more than one", "RQ-01")
 
 
-@case("streams.together", requirement="ST-02")
+@case("stream-requests.together", requirement="ST-02")
 async def together(t: Trial) -> None:
     """Requests for both kinds of streams at once are answered each with its own id."""
     link = await t.established()
@@ -77,7 +77,7 @@ async def together(t: Trial) -> None:
     await link.barrier()
 
 
-@case("streams.sni-upper-case", requirement="DC-04")
+@case("stream-requests.sni-upper-case", requirement="DC-04")
 async def sni_upper_case(t: Trial) -> None:
     """Upper case in an SNI name is in form."""
     link = await t.established()
@@ -87,7 +87,7 @@ async def sni_upper_case(t: Trial) -> None:
             t.fail(f"{domain!r} in form", describe(response))
 
 
-@case("streams.sni-legal-domain", requirement="DC-05")
+@case("stream-requests.sni-legal-domain", requirement="DC-05")
 async def sni_legal_domain(t: Trial) -> None:
     """SNI names in form are not called malformed, up to 237 characters and labels of 63."""
     link = await t.established()
@@ -109,7 +109,7 @@ def _illegal(rule: str) -> None:
         await link.barrier()
 
     illegal.__doc__ = f"RequestSniStream with a `domain` out of form ({rule}) is refused."
-    case(f"streams.sni-{rule}", requirement="ST-03")(illegal)
+    case(f"stream-requests.sni-{rule}", requirement="ST-03")(illegal)
 
 
 for _rule in illegal_domains("conformance.test"):
