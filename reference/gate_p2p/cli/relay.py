@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
+from gate_p2p.cli.dns import dns_options, make_dns
 from gate_p2p.cli.options import check_dialable, name_options, node_options, read_listen, read_names
 
 
@@ -18,6 +20,7 @@ from gate_p2p.cli.options import check_dialable, name_options, node_options, rea
     help="Where to listen; port 0 takes a free one.",
 )
 @node_options
+@dns_options
 @name_options
 def command(
     listen: str,
@@ -28,35 +31,38 @@ def command(
     dns_delay: tuple[str, ...],
     as_json: bool,
     verbose: int,
+    **dns: Any,
 ) -> None:
     """Run a public relay, until SIGINT or SIGTERM.
 
     Its address, <node id>@<ip:port>, is the first line of standard output. TXT records that peers ask for are
-    kept in memory, and logged.
+    logged, and kept in memory where neither --rfc2136 nor --cloudflare says better.
 
     \b
     Examples:
       gate-p2p relay
       gate-p2p relay --listen 0.0.0.0:31145 --advertise 203.0.113.7:31145 --key relay.key
+      gate-p2p relay --rfc2136 127.0.0.1:53 --tsig-key-file acme.key --suffix nodes.example.org
       gate-p2p relay --allow '*=conformance.test' --dns-delay slow.conformance.test=6.5 --json
     """
     from gate_p2p.cli.keyfile import load_or_create
     from gate_p2p.cli.node import run_node
     from gate_p2p.cli.output import set_up_logging
-    from gate_p2p.dns.memory import MemoryDnsHandler
 
     names = read_names(suffix, allow, dns_delay)
     listen = read_listen("--listen", listen, port_zero=True)
     if advertise is not None:
         advertise = read_listen("--advertise", advertise, port_zero=False)
     check_dialable(listen, advertise)
+    made = make_dns(dns, suffix=names.suffix, delays=names.delays)
     set_up_logging(verbose)
     config = {
         "listen": listen,
         "advertise": advertise,
         "secret_key": None if key is None else load_or_create(key),
-        "dns_challenge_handler": MemoryDnsHandler(delays=names.delays),
+        "dns_challenge_handler": made.handler,
+        "registrar": made.registrar,
         "suffix": names.suffix,
         "allowed": names.allowed,
     }
-    run_node(config, as_json=as_json)
+    run_node(config, as_json=as_json, at_end=made.handler.aclose)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from gate_p2p.core import FailureCode, GateError
@@ -33,5 +34,17 @@ class DnsChallengeHandler(Protocol):
         """Remove one value of this peer, or with None all of them (DC-11); nothing there is no error (DC-10).
 
         Raises DnsChallengeError.
+        """
+        ...
+
+
+class DomainRegistrar(Protocol):
+    """Gives a peer its domain name and has that name lead to this node."""
+
+    async def register(self, peer_id: str, addresses: Sequence[str]) -> str:
+        """Return the peer's domain once A or AAAA records for it stand at every authoritative server (DR-03).
+
+        `peer_id`: 64 lowercase hex, from the transport. `addresses`: `ip:port` texts that the peer says it
+        can be reached at, unproven. Again gives the same domain (DR-07). Raises DnsChallengeError.
         """
         ...

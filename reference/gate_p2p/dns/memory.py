@@ -3,32 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
+import ipaddress
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 
-from gate_p2p.core import FailureCode
-from gate_p2p.dns.handler import DnsChallengeError
+from gate_p2p.dns.leases import LEASE, MAX_VALUES, Leases, TxtRecord
+from gate_p2p.dns.leasing import LeasingHandler
 
-_log = logging.getLogger("gate_p2p.dns")
-
-# Values under one name: an order needs two (apex and wildcard); an answer with 16 still fits in 1,232 bytes.
-MAX_VALUES = 16
-# Seconds a record outlives its creation: an order takes minutes, and a peer that vanished cleans nothing up.
-LEASE = 900.0
+__all__ = ["LEASE", "MAX_VALUES", "MemoryDnsHandler", "TxtRecord"]
 
 
-@dataclass(frozen=True)
-class TxtRecord:
-    """One value under one name. `expires`: on the handler's clock."""
-
-    owner: str
-    value: str
-    expires: float
-
-
-class MemoryDnsHandler:
+class MemoryDnsHandler(LeasingHandler):
     """Keeps what the peers create; itself the only authoritative server of its names (DC-08 to DC-13).
 
     `delays`: seconds that a Create for a domain takes, to stand for the wait until DNS has it everywhere.
@@ -43,59 +28,58 @@ class MemoryDnsHandler:
         delays: Mapping[str, float] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_values = max_values
-        self._lease = lease
-        self._delays = {domain.lower(): seconds for domain, seconds in (delays or {}).items()}
-        self._clock = clock
-        self._records: dict[str, list[TxtRecord]] = {}
+        self.backend = MemoryBackend(delays or {})
+        super().__init__(self.backend, Leases(max_values=max_values, lease=lease, clock=clock))
 
     def values(self, domain: str) -> tuple[str, ...]:
         """What a look-up of `_acme-challenge.<domain>` answers now: each value once, oldest first."""
-        return tuple(dict.fromkeys(record.value for record in self._live(domain.lower())))
+        self._forget_expired()
+        return self._leases.values(domain.lower())
 
     async def create(self, peer_id: str, domain: str, txt_value: str) -> None:
         """Put the value there, owned by `peer_id`, or renew its lease. Raises DnsChallengeError when full."""
-        domain = domain.lower()
-        if seconds := self._delays.get(domain):
-            await asyncio.sleep(seconds)
-        records = self._live(domain)
-        record = TxtRecord(peer_id, txt_value, self._clock() + self._lease)
-        for index, old in enumerate(records):
-            if old.owner == peer_id and old.value == txt_value:
-                records[index] = record
-                _log.debug("TXT _acme-challenge.%s: %s renewed by %s", domain, txt_value, peer_id)
-                return
-        if len(records) >= self._max_values:
-            raise DnsChallengeError(
-                f"there are {len(records)} values under this name already: clean up first", FailureCode.QUOTA
-            )
-        self._records.setdefault(domain, records).append(record)
-        _log.info("TXT _acme-challenge.%s: %s created by %s", domain, txt_value, peer_id)
+        self._forget_expired()
+        await super().create(peer_id, domain, txt_value)
 
     async def cleanup(self, peer_id: str, domain: str, txt_value: str | None) -> None:
         """Remove the value where `peer_id` created it, or with None all that it created under the name."""
-        domain = domain.lower()
-        kept = []
-        for record in self._live(domain):
-            if record.owner == peer_id and txt_value in {None, record.value}:
-                _log.info("TXT _acme-challenge.%s: %s removed by %s", domain, record.value, peer_id)
-            else:
-                kept.append(record)
-        self._put(domain, kept)
+        self._forget_expired()
+        await super().cleanup(peer_id, domain, txt_value)
 
-    def _live(self, domain: str) -> list[TxtRecord]:
-        """The records of a name, those whose lease has run out removed."""
-        now = self._clock()
-        for name in tuple(self._records):  # all names: nobody may ever ask for a forgotten one
-            live = [record for record in self._records[name] if record.expires > now]
-            for record in self._records[name]:
-                if record.expires <= now:
-                    _log.info("TXT _acme-challenge.%s: %s of %s expired", name, record.value, record.owner)
-            self._put(name, live)
-        return self._records.get(domain, [])
+    def _arm(self) -> None:
+        """No timer: a record that nobody looks at may lie here a little longer."""
 
-    def _put(self, domain: str, records: list[TxtRecord]) -> None:
-        if records:
-            self._records[domain] = records
-        else:
-            self._records.pop(domain, None)
+    def _forget_expired(self) -> None:
+        for record in self._leases.expired():  # of all names: nobody may ever ask for a forgotten one
+            self._leases.release(record.owner, record.domain, record.value)
+            self._log_removal(record.domain, record.value, record.owner, "expired, created")
+
+
+class MemoryBackend:
+    """The handler's own table is the zone; here are the delays, and what was published as `addresses`."""
+
+    def __init__(self, delays: Mapping[str, float]) -> None:
+        self._delays = {domain.lower(): seconds for domain, seconds in delays.items()}
+        self.addresses: dict[str, tuple[str, ...]] = {}
+
+    async def add(self, domain: str, txt_value: str) -> None:
+        """Nothing to do."""
+
+    async def wait(self, domain: str, txt_value: str) -> None:
+        """Take as long as the domain's delay."""
+        if seconds := self._delays.get(domain):
+            await asyncio.sleep(seconds)
+
+    async def delete(self, domain: str, txt_value: str) -> None:
+        """Nothing to do."""
+
+    async def aclose(self) -> None:
+        """Nothing to do."""
+
+    async def publish_addresses(self, domain: str, addresses: Sequence[str]) -> None:
+        """See `AddressPublisher`."""
+        self.addresses[domain.lower()] = tuple(str(ipaddress.ip_address(one)) for one in addresses)
+
+    async def withdraw_addresses(self, domain: str) -> None:
+        """See `AddressPublisher`."""
+        self.addresses.pop(domain.lower(), None)

@@ -1,0 +1,173 @@
+"""The DNS challenge handler over any DNS service: ownership, quotas, leases and idempotency in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import weakref
+from collections.abc import Coroutine
+from typing import Any, Final
+
+from gate_p2p.dns.backend import CHALLENGE_PREFIX, TxtBackend
+from gate_p2p.dns.errors import DnsRefused
+from gate_p2p.dns.handler import DnsChallengeError
+from gate_p2p.dns.leases import Leases, TxtRecord
+
+_log = logging.getLogger("gate_p2p.dns")
+
+RETRY: Final = 60.0
+"""Seconds until expired records that could not be removed are tried again, then twice as long each time."""
+LONGEST_RETRY: Final = 3600.0
+FAREWELL: Final = 10.0
+"""Seconds that `aclose` takes at most to remove what is left."""
+
+
+class LeasingHandler:
+    """A `DnsChallengeHandler` that keeps the books, and has `backend` make the changes (DC-08 to DC-16).
+
+    Every value belongs to the peers that created it. It leaves the zone when the last of them cleans it up,
+    when their leases have run out, or when the handler is closed. A change that was cut short (the peer went
+    away, the service did not answer) is covered by the lease too: a value is noted before it is added, and
+    forgotten after it is deleted.
+    """
+
+    def __init__(self, backend: TxtBackend, leases: Leases | None = None) -> None:
+        self._backend = backend
+        self._leases = Leases() if leases is None else leases
+        # one change of one value at a time, so that a delete never overtakes the add that follows it
+        self._locks: weakref.WeakValueDictionary[tuple[str, str], asyncio.Lock] = (
+            weakref.WeakValueDictionary()
+        )
+        self._timer: asyncio.TimerHandle | None = None
+        self._retry = RETRY
+        self._not_before = -math.inf  # on the clock of the leases: no expiry before that
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closed = False
+
+    @property
+    def records(self) -> tuple[TxtRecord, ...]:
+        """Every value that a peer has now, or that could not be removed yet."""
+        return tuple(self._leases)
+
+    async def create(self, peer_id: str, domain: str, txt_value: str) -> None:
+        """Put the value there, wait until it is visible; again renews the lease. Raises DnsChallengeError."""
+        domain = domain.lower()
+        async with self._lock(domain, txt_value):
+            if self._closed:
+                raise DnsChallengeError("this node is shutting down")
+            new = self._leases.take(peer_id, domain, txt_value)
+            self._arm()
+            try:
+                await self._backend.add(domain, txt_value)
+            except DnsRefused:
+                if new:
+                    self._leases.release(peer_id, domain, txt_value)
+                raise
+        what = "created" if new else "renewed"
+        level = logging.INFO if new else logging.DEBUG
+        _log.log(level, "TXT %s%s: %s %s by %s", CHALLENGE_PREFIX, domain, txt_value, what, peer_id)
+        await self._backend.wait(domain, txt_value)
+        if not self._leases.owned(peer_id, domain, txt_value):
+            raise DnsChallengeError("the challenge was cleaned up before it was visible")
+
+    async def cleanup(self, peer_id: str, domain: str, txt_value: str | None) -> None:
+        """Remove the value where `peer_id` created it, or with None all that it created under the name.
+
+        Raises DnsChallengeError; what could not be removed is tried again by the next cleanup, or when its
+        lease has run out.
+        """
+        domain = domain.lower()
+        removals = [
+            self._spawn(self._remove(peer_id, domain, value, "removed"))
+            for value in self._leases.owned(peer_id, domain, txt_value)
+        ]
+        if removals:  # in tasks of their own: a peer that goes away meanwhile ends none of them
+            outcomes = await asyncio.shield(asyncio.gather(*removals, return_exceptions=True))
+            for outcome in outcomes:
+                if outcome is not None:
+                    raise outcome
+
+    async def aclose(self) -> None:
+        """Remove every value that is left, within 10 s, and let go of the DNS service."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for record in self._leases:
+            self._spawn(self._remove(record.owner, record.domain, record.value, "removed at the end"))
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=FAREWELL)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        for record in self._leases:
+            _log.warning("TXT %s%s: %s is left behind", CHALLENGE_PREFIX, record.domain, record.value)
+        await self._backend.aclose()
+
+    # -- one change
+
+    def _lock(self, domain: str, txt_value: str) -> asyncio.Lock:
+        key = (domain, txt_value)
+        lock = self._locks.get(key)
+        if lock is None:
+            lock = self._locks[key] = asyncio.Lock()
+        return lock
+
+    async def _remove(
+        self, owner: str, domain: str, txt_value: str, what: str, expired: TxtRecord | None = None
+    ) -> None:
+        async with self._lock(domain, txt_value):
+            if expired is not None and not self._leases.is_expired(expired):
+                return  # renewed or removed while we waited
+            if not self._leases.owned(owner, domain, txt_value):
+                return
+            if self._leases.holders(domain, txt_value) == 1:
+                await self._backend.delete(domain, txt_value)
+            self._leases.release(owner, domain, txt_value)
+        self._log_removal(domain, txt_value, owner, what)
+
+    def _log_removal(self, domain: str, txt_value: str, owner: str, what: str) -> None:
+        _log.info("TXT %s%s: %s %s by %s", CHALLENGE_PREFIX, domain, txt_value, what, owner)
+
+    def _spawn(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(call)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            unexpected = None if isinstance(error, DnsChallengeError) else error
+            _log.warning("a TXT record was not removed: %s", error, exc_info=unexpected)
+
+    # -- leases
+
+    def _arm(self) -> None:
+        """Have `_expire` called when the first lease runs out."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        first = self._leases.next_expiry()
+        if first is not None and not self._closed:
+            delay = max(0.0, max(first, self._not_before) - self._leases.clock())
+            self._timer = asyncio.get_running_loop().call_later(delay, self._spawn_expiry)
+
+    def _spawn_expiry(self) -> None:
+        self._timer = None
+        self._spawn(self._expire())
+
+    async def _expire(self) -> None:
+        removals = [
+            self._spawn(self._remove(one.owner, one.domain, one.value, "expired, created", one))
+            for one in self._leases.expired()
+        ]
+        if removals:
+            await asyncio.wait(removals)
+        if self._leases.expired():
+            self._not_before = self._leases.clock() + self._retry
+            self._retry = min(2 * self._retry, LONGEST_RETRY)
+        else:
+            self._retry = RETRY
+        self._arm()

@@ -1,0 +1,293 @@
+"""Ownership, quotas and leases over a backend that can be slow or fail, in virtual time (DC-08 to DC-16)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from gate_p2p.dns import DnsChallengeError
+from gate_p2p.dns.errors import DnsRefused, DnsUnavailable
+from gate_p2p.dns.leases import Leases
+from gate_p2p.dns.leasing import FAREWELL, RETRY, LeasingHandler
+
+from ..session.memory import run
+
+ONE, TWO = "1" * 64, "2" * 64
+A, B, C = "a" * 43, "b" * 43, "c" * 43
+DOMAIN = "x.example"
+
+
+class Backend:
+    """A zone in memory. `failing`: what the next changes raise; `seconds`: what each change takes."""
+
+    def __init__(self) -> None:
+        self.zone: set[tuple[str, str]] = set()
+        self.changes: list[str] = []
+        self.failing: list[DnsChallengeError | None] = []
+        self.seconds = 0.0
+        self.visible_after = 0.0
+        self.closed = False
+
+    async def _change(self, what: str, carry_out: Callable[[], None]) -> None:
+        self.changes.append(what)
+        await asyncio.sleep(self.seconds)
+        if self.failing and (error := self.failing.pop(0)) is not None:
+            raise error
+        carry_out()
+
+    async def add(self, domain: str, txt_value: str) -> None:
+        await self._change(f"+{txt_value[0]}", lambda: self.zone.add((domain, txt_value)))
+
+    async def delete(self, domain: str, txt_value: str) -> None:
+        await self._change(f"-{txt_value[0]}", lambda: self.zone.discard((domain, txt_value)))
+
+    async def wait(self, domain: str, txt_value: str) -> None:
+        await asyncio.sleep(self.visible_after)
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def scenario(
+    play: Callable[[Backend, LeasingHandler], Awaitable[None]], *, lease: float = 900, max_values: int = 16
+) -> Backend:
+    """Play on a new handler whose leases run on the loop's virtual clock."""
+    backend = Backend()
+
+    async def main() -> None:
+        clock = asyncio.get_running_loop().time
+        await play(backend, LeasingHandler(backend, Leases(lease=lease, max_values=max_values, clock=clock)))
+
+    run(main())
+    return backend
+
+
+def test_a_lease_that_runs_out_removes_the_value_by_itself() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        await asyncio.sleep(100)
+        await handler.create(ONE, DOMAIN, B)
+        await asyncio.sleep(799.9)
+        assert backend.zone == {(DOMAIN, A), (DOMAIN, B)}
+        await asyncio.sleep(0.2)
+        assert backend.zone == {(DOMAIN, B)}
+        await asyncio.sleep(100)
+        assert backend.zone == set()
+        assert handler.records == ()
+
+    assert scenario(play).changes == ["+a", "+b", "-a", "-b"]
+
+
+def test_a_renewed_lease_starts_anew() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        await asyncio.sleep(800)
+        await handler.create(ONE, DOMAIN, A)
+        await asyncio.sleep(899)
+        assert backend.zone == {(DOMAIN, A)}
+        await asyncio.sleep(2)
+        assert backend.zone == set()
+
+    scenario(play)
+
+
+def test_a_lease_that_is_renewed_while_its_removal_waits_is_kept() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        await asyncio.sleep(899.5)
+        backend.seconds = 1
+        other = asyncio.create_task(handler.create(TWO, DOMAIN, A))  # busy with the value until 900.5 s
+        await asyncio.sleep(0.2)
+        renewal = asyncio.create_task(handler.create(ONE, DOMAIN, A))  # the removal at 900 s comes after it
+        await asyncio.gather(other, renewal)
+        await asyncio.sleep(5)
+        assert {record.owner for record in handler.records} == {ONE, TWO}
+
+    scenario(play)
+
+
+def test_a_value_of_two_owners_stays_until_the_last_has_gone() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        await asyncio.sleep(10)
+        await handler.create(TWO, DOMAIN, A)
+        await asyncio.sleep(891)  # the first lease has run out
+        assert backend.zone == {(DOMAIN, A)}
+        assert [record.owner for record in handler.records] == [TWO]
+        await handler.cleanup(TWO, DOMAIN, A)
+        assert backend.zone == set()
+
+    scenario(play)
+
+
+def test_a_removal_that_fails_is_tried_again_less_and_less_often() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        down = DnsUnavailable()
+        backend.failing = [down, down, None, down]  # the third change is the creation below
+        await asyncio.sleep(900 + 3 * RETRY - 1)
+        assert backend.changes.count("-a") == 2  # at 900 s and 60 s later; the next is 120 s after that
+        await handler.create(ONE, "y.example", B)  # hurries nothing
+        await asyncio.sleep(0)
+        assert backend.changes.count("-a") == 2
+        await asyncio.sleep(2)
+        assert backend.changes.count("-a") == 3
+        await asyncio.sleep(4 * RETRY)
+        assert backend.zone == {("y.example", B)}
+
+    scenario(play)
+
+
+def test_a_cleanup_that_fails_says_so_and_can_be_repeated(caplog: pytest.LogCaptureFixture) -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        await handler.create(ONE, DOMAIN, B)
+        backend.failing = [DnsUnavailable()]
+        with pytest.raises(DnsUnavailable):
+            await handler.cleanup(ONE, DOMAIN, None)
+        assert backend.zone == {(DOMAIN, A)}  # the other one went
+        await handler.cleanup(ONE, DOMAIN, None)
+        assert backend.zone == set()
+
+    scenario(play)
+    assert "was not removed" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"), [(DnsRefused(), False), (DnsUnavailable(), True)], ids=["refused", "not known"]
+)
+def test_what_a_failed_creation_leaves(error: DnsChallengeError, kept: bool) -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        backend.failing = [error]
+        with pytest.raises(type(error)):
+            await handler.create(ONE, DOMAIN, A)
+        assert bool(handler.records) is kept
+        await asyncio.sleep(901)
+
+    changes = scenario(play).changes
+    assert changes == (["+a", "-a"] if kept else ["+a"])
+
+
+def test_a_renewal_that_is_refused_keeps_the_record() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        backend.failing = [DnsRefused()]
+        with pytest.raises(DnsRefused):
+            await handler.create(ONE, DOMAIN, A)
+        await handler.cleanup(ONE, DOMAIN, A)
+        assert backend.zone == set()
+
+    scenario(play)
+
+
+def test_a_full_name_refuses_before_anything_is_sent() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        backend.seconds = 1
+        outcomes = await asyncio.gather(
+            *(handler.create(ONE, DOMAIN, value) for value in (A, B, C)), return_exceptions=True
+        )
+        assert [getattr(outcome, "code", outcome) for outcome in outcomes] == [None, None, "quota"]
+
+    assert scenario(play, max_values=2).changes == ["+a", "+b"]
+
+
+def test_an_add_and_a_delete_of_one_value_never_overlap() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        backend.seconds = 1
+        await handler.create(ONE, DOMAIN, A)
+        cleaning = asyncio.create_task(handler.cleanup(ONE, DOMAIN, A))
+        await asyncio.sleep(0.5)
+        await asyncio.gather(handler.create(TWO, DOMAIN, A), handler.create(ONE, DOMAIN, A), cleaning)
+        assert backend.zone == {(DOMAIN, A)}
+        assert {record.owner for record in handler.records} == {ONE, TWO}
+        assert asyncio.get_running_loop().time() == 4  # one after the other
+
+    assert scenario(play).changes == ["+a", "-a", "+a", "+a"]
+
+
+def test_a_challenge_that_is_cleaned_up_while_it_spreads_fails() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        backend.visible_after = 60
+        creating = asyncio.create_task(handler.create(ONE, DOMAIN, A))
+        await asyncio.sleep(10)
+        await handler.cleanup(ONE, DOMAIN, A)
+        assert asyncio.get_running_loop().time() == 10  # does not wait for the creation
+        with pytest.raises(DnsChallengeError, match="cleaned up"):
+            await creating
+
+    scenario(play)
+
+
+def test_two_values_of_a_name_spread_side_by_side() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        backend.visible_after = 60
+        await asyncio.gather(handler.create(ONE, DOMAIN, A), handler.create(ONE, DOMAIN, B))
+        assert asyncio.get_running_loop().time() == 60
+
+    scenario(play)
+
+
+def test_a_creation_that_is_cut_short_leaves_its_lease() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        backend.seconds = 5
+        creating = asyncio.create_task(handler.create(ONE, DOMAIN, A))
+        await asyncio.sleep(1)
+        creating.cancel()
+        await asyncio.wait([creating])
+        await asyncio.sleep(910)
+
+    assert scenario(play).changes == ["+a", "-a"]
+
+
+def test_a_cleanup_that_is_cut_short_goes_on() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        backend.seconds = 5
+        cleaning = asyncio.create_task(handler.cleanup(ONE, DOMAIN, A))
+        await asyncio.sleep(1)
+        cleaning.cancel()
+        await asyncio.wait([cleaning])
+        await asyncio.sleep(5)
+        assert backend.zone == set()
+
+    scenario(play)
+
+
+def test_closing_removes_what_is_left_and_tells_of_what_it_could_not_remove(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        await handler.create(TWO, DOMAIN, A)
+        await handler.create(ONE, DOMAIN, B)
+        backend.failing = [None, DnsUnavailable()]
+        await handler.aclose()
+        assert backend.closed
+        assert len(backend.zone) == 1
+
+    with caplog.at_level(logging.WARNING):
+        scenario(play)
+    assert sum("left behind" in text for text in caplog.messages) == 1
+
+
+def test_closing_takes_ten_seconds_at_most() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        backend.seconds = 3600
+        await handler.aclose()
+        assert asyncio.get_running_loop().time() == FAREWELL
+        assert backend.closed
+
+    scenario(play)
+
+
+def test_no_lock_is_kept_for_a_value_that_is_gone() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        await handler.create(ONE, DOMAIN, A)
+        await handler.cleanup(ONE, DOMAIN, A)
+        assert len(handler._locks) == 0
+
+    scenario(play)
