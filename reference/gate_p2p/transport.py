@@ -150,6 +150,11 @@ class PeerConnection(Protocol):
         """The peer's id as the transport proved it (AU-03): 64 lowercase hex."""
         ...
 
+    @property
+    def alpn(self) -> str:
+        """What is spoken on it: one of the ALPNs above."""
+        ...
+
     async def open_stream(self) -> PeerStream:
         """A new stream. Raises ConnectionLost."""
         ...

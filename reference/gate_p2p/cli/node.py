@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from gate_p2p.address import NodeAddress
@@ -19,10 +19,26 @@ _log = logging.getLogger("gate_p2p.cli")
 
 
 def run_node(
-    config: Mapping[str, Any], *, as_json: bool, relay: NodeAddress | None = None, keep_trying: bool = False
+    config: Mapping[str, Any],
+    *,
+    as_json: bool,
+    relay: NodeAddress | None = None,
+    keep_trying: bool = False,
+    at_end: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
-    """Run a session with these arguments of P2PSession. Raises Failure (status 3: bind, unreachable)."""
-    asyncio.run(_run(config, as_json, relay, keep_trying))
+    """Run a session with these arguments of P2PSession. Raises Failure (status 3: bind, unreachable).
+
+    `at_end`: awaited when the session is closed, in the same loop.
+    """
+
+    async def run() -> None:
+        try:
+            await _run(config, as_json, relay, keep_trying)
+        finally:
+            if at_end is not None:
+                await at_end()
+
+    asyncio.run(run())
 
 
 async def _run(

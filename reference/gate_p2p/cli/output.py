@@ -12,7 +12,7 @@ from gate_p2p.text import one_line
 
 if TYPE_CHECKING:
     from gate_p2p.address import NodeAddress
-    from gate_p2p.session.session import SessionEvent
+    from gate_p2p.session.events import SessionEvent
 
 
 _log = logging.getLogger("gate_p2p.cli")
@@ -65,13 +65,16 @@ class Output:
         """An event of the session; the log has it as well."""
         if not self._as_json:
             return
-        from gate_p2p.session.session import DialFailed, PeerConnected, PeerLost
+        from gate_p2p.session.events import DialFailed, PeerCapabilities, PeerConnected, PeerLost
 
         line: dict[str, object]
         match event:
             case PeerConnected(peer_id=peer, capabilities=capabilities, dialled=dialled):
                 shown = [one_line(name) for name in sorted(capabilities)[:MAX_CAPABILITIES]]
                 line = {"event": "peer_connected", "peer": peer, "capabilities": shown, "dialled": dialled}
+            case PeerCapabilities(peer_id=peer, capabilities=capabilities):
+                shown = [one_line(name) for name in sorted(capabilities)[:MAX_CAPABILITIES]]
+                line = {"event": "peer_capabilities", "peer": peer, "capabilities": shown}
             case PeerLost(peer_id=peer, code=code, reason=reason):
                 line = {"event": "peer_lost", "peer": peer, "code": code, "reason": reason}
             case DialFailed(peer_id=peer, reason=reason, retry_in=delay):

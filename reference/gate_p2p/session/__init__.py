@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from gate_p2p.session.errors import PeerNotConnected, RequestError, SessionClosed
+from gate_p2p.session.builder import SessionBuilder
+from gate_p2p.session.errors import (
+    InferenceCancelled,
+    InferenceError,
+    PeerNotConnected,
+    RequestError,
+    SessionClosed,
+    SniStreamUnavailable,
+)
+from gate_p2p.session.events import DialFailed, PeerCapabilities, PeerConnected, PeerLost, SessionEvent
+from gate_p2p.session.inference import InferenceCall, InferenceHandle, InferenceRequest
 from gate_p2p.session.link import Answer, ControlLink
+from gate_p2p.session.peer import Peer
 from gate_p2p.session.policy import NamePolicy, request_policy
-from gate_p2p.session.session import DialFailed, P2PSession, PeerConnected, PeerLost
+from gate_p2p.session.session import P2PSession
+from gate_p2p.session.sni_pool import SniProxyHandle
+from gate_p2p.session.sni_stream import SniStream, splice
+from gate_p2p.session.sni_supply import OnSniStream, SniStreamSupply
 from gate_p2p.transport import ControlTransport
 
 __all__ = [
@@ -13,12 +27,27 @@ __all__ = [
     "ControlLink",
     "ControlTransport",
     "DialFailed",
+    "InferenceCall",
+    "InferenceCancelled",
+    "InferenceError",
+    "InferenceHandle",
+    "InferenceRequest",
     "NamePolicy",
+    "OnSniStream",
     "P2PSession",
+    "Peer",
+    "PeerCapabilities",
     "PeerConnected",
     "PeerLost",
     "PeerNotConnected",
     "RequestError",
+    "SessionBuilder",
     "SessionClosed",
+    "SessionEvent",
+    "SniProxyHandle",
+    "SniStream",
+    "SniStreamSupply",
+    "SniStreamUnavailable",
     "request_policy",
+    "splice",
 ]

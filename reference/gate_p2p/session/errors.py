@@ -22,3 +22,22 @@ class PeerNotConnected(GateError):
 
 class SessionClosed(GateError):
     """The session is closed, or was never started."""
+
+
+class InferenceError(GateError):
+    """An inference request has no result: the peer answered with an error object, or not as it should.
+
+    `kind`: the error object's `type` (`request_error`, `upstream_error`, ...), None where there was none.
+    """
+
+    def __init__(self, text: str, kind: str | None) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class InferenceCancelled(GateError):
+    """The client gave its request up, or is gone: no answer is wanted any more."""
+
+
+class SniStreamUnavailable(GateError):
+    """No SNI-proxy stream of this peer is to be had at the moment."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
 from gate_p2p.core import (
     DnsChallengeCleanup,
     DnsChallengeCreate,
@@ -11,34 +15,67 @@ from gate_p2p.core import (
     RequestInferenceStream,
     RequestSniStream,
 )
-from gate_p2p.dns.handler import DnsChallengeError, DnsChallengeHandler
+from gate_p2p.dns.handler import DnsChallengeError, DnsChallengeHandler, DomainRegistrar
 from gate_p2p.session.link import Answer
 
 
-async def carry_out(request: Request, peer_id: str, dns: DnsChallengeHandler | None) -> Answer:
-    """Carry out a request of the peer `peer_id`; what this node cannot do is refused as `unsupported`."""
-    match request:
-        case DnsChallengeCreate() | DnsChallengeCleanup():
-            return await _challenge(request, peer_id, dns)
-        case RequestSniStream():
+class SniSupply(Protocol):
+    """What opens SNI-proxy streams to one peer."""
+
+    def open_one(self) -> bool:
+        """Begin to open one more stream; False when as many as it keeps are under way or open."""
+        ...
+
+
+@dataclass
+class Handlers:
+    """What this node can do for its peers; what is missing is refused as `unsupported`."""
+
+    dns: DnsChallengeHandler | None = None
+    registrar: DomainRegistrar | None = None
+    inference: bool = False
+    sni_supplies: Mapping[str, SniSupply] = field(default_factory=dict)
+
+    async def carry_out(self, request: Request, peer_id: str) -> Answer:
+        """Carry out a request of the peer `peer_id`, which has passed the core's checks."""
+        match request:
+            case DnsChallengeCreate() | DnsChallengeCleanup():
+                return await self._challenge(request, peer_id)
+            case RequestSniStream():
+                return self._sni_stream(peer_id)
+            case RequestInferenceStream():
+                if self.inference:
+                    return Answer()
+                return Answer("this node serves no inference", FailureCode.UNSUPPORTED)
+            case DomainRegistrationRequest():
+                return await self._registration(request, peer_id)
+
+    async def _challenge(self, request: DnsChallengeCreate | DnsChallengeCleanup, peer_id: str) -> Answer:
+        if self.dns is None:
+            return Answer("this node has no DNS challenge handler", FailureCode.UNSUPPORTED)
+        domain = request.domain.lower()  # upper case means the same (DC-04)
+        try:
+            if isinstance(request, DnsChallengeCreate):
+                await self.dns.create(peer_id, domain, request.txt_value)
+            else:
+                await self.dns.cleanup(peer_id, domain, request.txt_value)
+        except DnsChallengeError as error:
+            return Answer(str(error) or "the DNS challenge failed", error.code)
+        return Answer()
+
+    def _sni_stream(self, peer_id: str) -> Answer:
+        supply = self.sni_supplies.get(peer_id)
+        if supply is None:
             return Answer("this node opens no SNI-proxy streams", FailureCode.UNSUPPORTED)
-        case RequestInferenceStream():
-            return Answer("this node serves no inference", FailureCode.UNSUPPORTED)
-        case DomainRegistrationRequest():
+        if not supply.open_one():
+            return Answer("as many SNI-proxy streams as this node opens are open already", FailureCode.QUOTA)
+        return Answer()
+
+    async def _registration(self, request: DomainRegistrationRequest, peer_id: str) -> Answer:
+        if self.registrar is None:
             return Answer("this node registers no domains", FailureCode.UNSUPPORTED)
-
-
-async def _challenge(
-    request: DnsChallengeCreate | DnsChallengeCleanup, peer_id: str, dns: DnsChallengeHandler | None
-) -> Answer:
-    if dns is None:
-        return Answer("this node has no DNS challenge handler", FailureCode.UNSUPPORTED)
-    domain = request.domain.lower()  # upper case means the same (DC-04)
-    try:
-        if isinstance(request, DnsChallengeCreate):
-            await dns.create(peer_id, domain, request.txt_value)
-        else:
-            await dns.cleanup(peer_id, domain, request.txt_value)
-    except DnsChallengeError as error:
-        return Answer(str(error) or "the DNS challenge failed", error.code)
-    return Answer()
+        try:
+            domain = await self.registrar.register(peer_id, request.node_addr.direct_addresses)
+        except DnsChallengeError as error:
+            return Answer(str(error) or "the registration failed", error.code)
+        return Answer(domain=domain)

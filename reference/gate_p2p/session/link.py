@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
+from gate_p2p.address import NodeAddress
 from gate_p2p.core import (
     CloseCode,
     Connection,
@@ -19,6 +20,7 @@ from gate_p2p.core import (
     Established,
     Event,
     FailureCode,
+    NodeAddr,
     Request,
     RequestFailed,
     RequestReceived,
@@ -285,6 +287,26 @@ class ControlLink:
         await self._ask(
             self.connection.request_dns_challenge_cleanup(domain, self._loop.time(), txt_value, timeout)
         )
+
+    async def request_sni_stream(self, domain: str, timeout: float | None = None) -> None:
+        """Ask the peer for one more SNI-proxy stream (ST-01). Raises RequestError when it will not."""
+        await self._ask(self.connection.request_sni_stream(domain, self._loop.time(), timeout))
+
+    async def request_inference_stream(self, timeout: float | None = None) -> None:
+        """Ask the peer to expect an inference stream (ST-02). Raises RequestError when it will not."""
+        await self._ask(self.connection.request_inference_stream(self._loop.time(), timeout))
+
+    async def request_domain_registration(self, address: NodeAddress, timeout: float | None = None) -> str:
+        """Ask the peer for a domain that leads to us, at `address` (DR-01). Raises RequestError."""
+        node_addr = NodeAddr(
+            id=tuple(bytes.fromhex(address.node_id)), direct_addresses=address.socket_addresses
+        )
+        response = await self._ask(
+            self.connection.request_domain_registration(node_addr, self._loop.time(), timeout)
+        )
+        assert isinstance(response, DomainRegistrationResponse)
+        assert response.domain is not None  # without it, success is malformed (DR-06)
+        return response.domain
 
     async def _ask(self, request_id: str) -> Response:
         future: asyncio.Future[Response] = self._loop.create_future()

@@ -33,6 +33,7 @@ class Peer:
         self._on_failed = on_failed
         self._backoff = backoff or Backoff()
         self._keep_trying = keep_trying
+        self._removed = False
         self._connected = asyncio.Event()
         self._first: asyncio.Future[TransportError | None] = asyncio.get_running_loop().create_future()
         self._task = asyncio.get_running_loop().create_task(self._run())
@@ -48,8 +49,19 @@ class Peer:
         return self._connected.is_set()
 
     async def wait_connected(self) -> None:
-        """Wait until the handshake is done, however many dials it takes."""
-        await self._connected.wait()
+        """Wait until the handshake is done, however many dials it takes. Cancelling is safe.
+
+        Raises TransportError when no more dials follow: the peer was removed, the session closed, or the
+        first dial failed and was to be the last.
+        """
+        connected = asyncio.get_running_loop().create_task(self._connected.wait())
+        try:
+            await asyncio.wait({connected, self._task}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            connected.cancel()
+        if not self._connected.is_set():
+            await self.first_attempt()
+            raise TransportError(f"{self.address} is not dialled any more")
 
     async def first_attempt(self) -> None:
         """Wait for the first dial; raises its TransportError when it failed."""
@@ -68,7 +80,7 @@ class Peer:
                 self._connected.clear()
             else:
                 self._settle_first(TransportError(f"{self.address} ended the handshake: {reason}"))
-            if not self._keep_trying:
+            if self._removed or not self._keep_trying:
                 return
             delay = self._backoff.next_delay()
             self._on_failed(reason, delay)
@@ -84,7 +96,13 @@ class Peer:
         if not self._first.done():
             self._first.set_result(error)
 
+    def dial_no_more(self) -> None:
+        """Let the connection that there is, or the dial under way, be the last."""
+        self._removed = True
+
     async def aclose(self) -> None:
         """Dial no more. The connection, if there is one, is closed by the session before."""
+        self._removed = True
         self._task.cancel()
         await asyncio.wait({self._task})
+        self._settle_first(TransportError(f"{self.address} is not dialled any more"))

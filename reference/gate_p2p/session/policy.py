@@ -4,28 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from gate_p2p.core import DnsChallengeCleanup, DnsChallengeCreate, FailureCode, Policy, Refusal, Request
+from gate_p2p.core import (
+    DnsChallengeCleanup,
+    DnsChallengeCreate,
+    DomainRegistrationRequest,
+    FailureCode,
+    Policy,
+    Refusal,
+    Request,
+)
+from gate_p2p.node_names import names_node
 
 ANY_PEER = "*"
 MAX_IN_FLIGHT = (
     64  # requests of one peer over all its connections: each may keep a DNS server busy for minutes
 )
 
-_Z_BASE_32 = "ybndrfg8ejkmcpqxot1uwisza345h769"
-
-
-def node_labels(node_id: str) -> tuple[str, str]:
-    """The two labels that name a node: its id in z-base-32, 52 characters, and its first 32 hex characters.
-
-    64 hex characters are one too many for a DNS label of 63 octets.
-    """
-    bits = int(node_id, 16) << 4  # 256 bits and 4 of padding make 52 groups of 5
-    return "".join(_Z_BASE_32[bits >> shift & 31] for shift in range(255, -1, -5)), node_id[:32]
-
 
 def labels(name: str) -> tuple[str, ...]:
     """A domain name as it is compared: label by label, without regard to case (AU-02)."""
-    return tuple(name.lower().split("."))
+    # lower() turns some letters outside ASCII into ASCII, the Kelvin sign into k: such a name stays as it is
+    return tuple((name.lower() if name.isascii() else name).split("."))
 
 
 class NamePolicy:
@@ -41,7 +40,7 @@ class NamePolicy:
     def may_act_for(self, peer_id: str, domain: str) -> bool:
         """Whether the peer with this id, proved by the transport, may ask for challenges under `domain`."""
         name = labels(domain)
-        if name[1:] == self._suffix and name[0] in node_labels(peer_id):
+        if name[1:] == self._suffix and names_node(name[0], peer_id):
             return True
         return any(name in self._allowed.get(peer, ()) for peer in (peer_id, ANY_PEER))
 
@@ -65,6 +64,8 @@ def request_policy(
             and not names.may_act_for(peer_id, request.domain)
         ):
             return Refusal(FailureCode.NOT_AUTHORISED, f"this node may not act for {request.domain}")
+        if isinstance(request, DomainRegistrationRequest) and bytes(request.node_addr.id).hex() != peer_id:
+            return Refusal(FailureCode.NOT_AUTHORISED, "node_addr.id is not the id of this connection's node")
         if in_flight() >= max_in_flight:
             return Refusal(FailureCode.QUOTA, f"{max_in_flight} requests of this node are in flight already")
         return None

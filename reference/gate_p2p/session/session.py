@@ -4,85 +4,63 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, NamedTuple
 
 from gate_p2p.address import NodeAddress, check_socket_address
-from gate_p2p.core import CloseCode, Connection, Established, Event, Policy, Terminated
-from gate_p2p.dns.handler import DnsChallengeHandler
+from gate_p2p.core import CloseCode
+from gate_p2p.dns.handler import DnsChallengeHandler, DomainRegistrar
+from gate_p2p.session.admission import Admission
+from gate_p2p.session.builder import SessionBuilder
+from gate_p2p.session.control import ControlConnections
 from gate_p2p.session.endpoint import Bind, bind_iroh
-from gate_p2p.session.errors import PeerNotConnected, SessionClosed
-from gate_p2p.session.handlers import carry_out
+from gate_p2p.session.errors import SessionClosed
+from gate_p2p.session.events import DialFailed, SessionEvent
+from gate_p2p.session.handlers import Handlers
+from gate_p2p.session.inference import InferenceCall, InferenceClient, InferenceHandle, InferenceServer
 from gate_p2p.session.link import ControlLink
 from gate_p2p.session.peer import Peer
-from gate_p2p.session.policy import NamePolicy, request_policy
-from gate_p2p.session.transport import ConnectionTransport
+from gate_p2p.session.policy import NamePolicy
+from gate_p2p.session.sni_pool import SniProxyHandle, SniStreamPool
+from gate_p2p.session.sni_supply import OnSniStream, SniStreamSupply
 from gate_p2p.text import one_line
-from gate_p2p.transport import ALPN_CONTROL, Endpoint, PeerConnection, PeerStream, TransportError
+from gate_p2p.transport import (
+    ALPN_CONTROL,
+    ALPN_INFERENCE,
+    ALPN_SNI_PROXY,
+    Endpoint,
+    PeerConnection,
+    TransportError,
+)
 
 _log = logging.getLogger("gate_p2p.session")
 
-STREAM_WITHIN = 10.0  # seconds for the dialer to open its stream, the same as for its Handshake (HS-14)
 DEFAULT_SUFFIX = "private.example"
-# Connections that peers opened. Each may hold a frame of 10 MiB that never gets complete, so there is an end.
-MAX_CONNECTIONS = 1024
-# Of one peer: it needs one, and a suite with 64 cases side by side stays below this.
-MAX_CONNECTIONS_OF_PEER = 256
+
+# Connections that peers opened: in all, and of one peer.
+# A control connection may hold a frame of 10 MiB that never gets complete. A peer needs one, and a suite with
+# 64 cases side by side stays below the second number.
+CONTROL_CONNECTIONS = (1024, 256)
+# A request of up to 10 MiB each; one upstream serves no more at once.
+INFERENCE_CONNECTIONS = (256, 64)
+# Idle or with one browser's TCP connection each; nothing is kept of them but Iroh's windows.
+SNI_PROXY_CONNECTIONS = (4096, 256)
 
 
-@dataclass(frozen=True)
-class PeerConnected:
-    """A control connection is established. `dialled`: by us. `capabilities`: what the peer advertised."""
+class Service(NamedTuple):
+    """What is done with the connections of one ALPN."""
 
-    peer_id: str
-    capabilities: frozenset[str]
-    dialled: bool
-
-    def __str__(self) -> str:
-        offers = ", ".join(sorted(self.capabilities)) or "nothing"
-        who = "dialled by us" if self.dialled else "it dialled"
-        return f"{self.peer_id} is connected, {who}; it offers {offers}"
-
-
-@dataclass(frozen=True)
-class PeerLost:
-    """An established control connection is over.
-
-    `code`: the application code with which either side closed it; None when it was lost.
-    """
-
-    peer_id: str
-    code: int | None
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.peer_id} is gone: {self.reason}"
-
-
-@dataclass(frozen=True)
-class DialFailed:
-    """A peer could not be reached, or a connection to it ended; the next dial comes in `retry_in` seconds."""
-
-    peer_id: str
-    reason: str
-    retry_in: float
-
-    def __str__(self) -> str:
-        return f"{self.peer_id} is not connected: {self.reason}; dialling again in {self.retry_in:.1f} s"
-
-
-SessionEvent = PeerConnected | PeerLost | DialFailed
+    admission: Admission
+    serve: Callable[[PeerConnection], Awaitable[None]]
 
 
 class P2PSession:
-    """A node: `async with P2PSession(...) as session`, or `start()` and `aclose()`.
+    """A node: `async with P2PSession(...) as session`, or `start()` and `aclose()`, or `builder()`.
 
     `listen`: `ip:port`, port 0 takes a free one. `advertise`: the `ip:port` others dial, if it is another.
-    `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to advertise; a
-    `dns_challenge_handler` implies the last. `suffix`, `allowed`: see `NamePolicy`. `bind`: what makes the
-    endpoint, on Iroh by default.
+    `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to serve and to
+    advertise; a `dns_challenge_handler` implies the last. `registrar`: gives names to peers that ask for one
+    (DR-01). `suffix`, `allowed`: see `NamePolicy`. `bind`: what makes the endpoint, on Iroh by default.
     """
 
     def __init__(
@@ -95,6 +73,7 @@ class P2PSession:
         sni_proxy: bool = False,
         dns_challenge: bool = False,
         dns_challenge_handler: DnsChallengeHandler | None = None,
+        registrar: DomainRegistrar | None = None,
         suffix: str = DEFAULT_SUFFIX,
         allowed: Mapping[str, Iterable[str]] | None = None,
         bind: Bind = bind_iroh,
@@ -103,21 +82,45 @@ class P2PSession:
         self._listen = listen
         self._advertise = None if advertise is None else check_socket_address(advertise)
         self._secret_key = secret_key
-        self._dns = dns_challenge_handler
         offered = {
             "inference": inference,
             "sni_proxy": sni_proxy,
             "dns_challenge": dns_challenge or dns_challenge_handler is not None,
         }
-        self._capabilities = tuple(name for name, here in offered.items() if here)
-        self._names = None if dns_challenge_handler is None else NamePolicy(suffix, allowed)
+        self._supplies: dict[str, SniStreamSupply] = {}
+        self._handlers = Handlers(
+            dns=dns_challenge_handler, registrar=registrar, inference=inference, sni_supplies=self._supplies
+        )
+        # nobody acts for a name where nothing is done for names
+        named = dns_challenge_handler is not None or registrar is not None
+        self._control = ControlConnections(
+            tuple(name for name, here in offered.items() if here),
+            NamePolicy(suffix, allowed) if named else None,
+            self._handlers.carry_out,
+            self._tell,
+        )
+        self._inference_client = InferenceClient(self._control, self._dial)
+        self._services = {ALPN_CONTROL: Service(Admission(*CONTROL_CONNECTIONS), self._accepted_control)}
+        self._inference_handle: InferenceHandle | None = None
+        self._sni_proxy_handle: SniProxyHandle | None = None
+        if inference:
+            server = InferenceServer(self._control.is_connected)
+            self._inference_handle = server.handle
+            self._services[ALPN_INFERENCE] = Service(Admission(*INFERENCE_CONNECTIONS), server.accepted)
+        if sni_proxy:
+            pool = SniStreamPool(self._control)
+            self._sni_proxy_handle = pool.handle
+            self._services[ALPN_SNI_PROXY] = Service(Admission(*SNI_PROXY_CONNECTIONS), pool.accepted)
         self._endpoint: Endpoint | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._peers: dict[str, Peer] = {}
-        self._links: dict[str, list[ControlLink]] = {}
-        self._served: Counter[str] = Counter()  # connections that peers opened, by peer
         self._subscribers: list[Callable[[SessionEvent], None]] = []
+
+    @classmethod
+    def builder(cls) -> SessionBuilder:
+        """The names of the Rust crate: `await P2PSession.builder().with_port(31145).build()`."""
+        return SessionBuilder(cls)
 
     # -- life
 
@@ -125,7 +128,7 @@ class P2PSession:
         """Bind and accept. Raises BindError."""
         if self._endpoint is not None:
             raise RuntimeError("the session has been started already")
-        self._endpoint = await self._bind(self._secret_key, self._listen)
+        self._endpoint = await self._bind(self._secret_key, self._listen, tuple(self._services))
         self._accepting = asyncio.get_running_loop().create_task(self._accept(self._endpoint))
 
     async def aclose(self, code: CloseCode = CloseCode.SHUTTING_DOWN, reason: str = "shutting down") -> None:
@@ -137,15 +140,14 @@ class P2PSession:
         endpoint, self._endpoint = self._endpoint, None
         if endpoint is None or self._accepting is None:
             return
-        links = [link for links in self._links.values() for link in links]
-        for link in links:
-            link.close(code, reason)
         self._accepting.cancel()
-        await asyncio.gather(*(link.wait_ended() for link in links))
+        await asyncio.gather(*(supply.aclose() for supply in self._supplies.values()))
+        await self._control.close(code, reason)
         await asyncio.gather(*(peer.aclose() for peer in self._peers.values()))
         await endpoint.aclose()
         if pending := {self._accepting, *self._tasks}:
             await asyncio.wait(pending)
+        await self._control.wait_settled()
 
     async def __aenter__(self) -> P2PSession:
         await self.start()
@@ -154,9 +156,15 @@ class P2PSession:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
-    def subscribe(self, callback: Callable[[SessionEvent], None]) -> None:
-        """Have `callback` told of every event, from the loop; it must not block."""
+    def subscribe(self, callback: Callable[[SessionEvent], None]) -> Callable[[], None]:
+        """Have `callback` told of every event, from the loop; it must not block. Returns what ends it."""
         self._subscribers.append(callback)
+
+        def unsubscribe() -> None:
+            if callback in self._subscribers:
+                self._subscribers.remove(callback)
+
+        return unsubscribe
 
     # -- who we are
 
@@ -199,11 +207,23 @@ class P2PSession:
         peer.address = address
         return peer
 
+    async def remove_peer(self, peer_id: str) -> None:
+        """Dial this peer no more, and close every connection with it; an unknown one is no error."""
+        self._running()
+        peer = self._peers.pop(peer_id, None)
+        if supply := self._supplies.pop(peer_id, None):
+            await supply.aclose()
+        if peer is not None:
+            peer.dial_no_more()
+        await self._control.close(CloseCode.DONE, "the peer was removed", peer_id)
+        if peer is not None:
+            await peer.aclose()
+
     def list_peers(self) -> list[str]:
         """The ids of the peers with an established control connection, whoever dialled."""
-        return [
-            peer for peer, links in self._links.items() if any(one.connection.established for one in links)
-        ]
+        return self._control.peers()
+
+    # -- requests
 
     async def request_dns_challenge_create(
         self, peer_id: str, domain: str, txt_value: str, timeout: float | None = None
@@ -220,113 +240,90 @@ class P2PSession:
         """Have a peer remove one value, or all that we created under the name. Raises as the create does."""
         await self._link(peer_id).request_dns_challenge_cleanup(domain, txt_value, timeout)
 
+    async def request_domain_registration(self, peer_id: str, timeout: float | None = None) -> str:
+        """Ask a relay for a name that leads to us; returns the domain, whose A/AAAA records stand (DR-03).
+
+        `timeout` in seconds, 330 by default. Raises RequestError, PeerNotConnected.
+        """
+        address = self.node_addr()
+        return await self._link(peer_id).request_domain_registration(address, timeout)
+
+    async def request_sni_stream(self, peer_id: str, domain: str, timeout: float | None = None) -> None:
+        """Ask a daemon for one more SNI-proxy stream (ST-01); it arrives at `take_sni_proxy_handle`."""
+        await self._link(peer_id).request_sni_stream(domain, timeout)
+
+    async def request_inference_stream(self, peer_id: str, timeout: float | None = None) -> None:
+        """Ask a peer whether it would serve an inference stream now (ST-02). Raises RequestError if not."""
+        await self._link(peer_id).request_inference_stream(timeout)
+
     def _link(self, peer_id: str) -> ControlLink:
         self._running()
-        for link in reversed(self._links.get(peer_id, [])):
-            if link.connection.established:
-                return link
-        raise PeerNotConnected(f"there is no control connection to {peer_id}")
+        return self._control.link(peer_id)
+
+    # -- inference and SNI-proxy streams
+
+    def infer(self, peer_id: str, request: Mapping[str, Any]) -> InferenceCall:
+        """Ask a peer for an inference: await it for one result, or iterate over the frames of a stream.
+
+        Raises, when awaited, InferenceError, PeerNotConnected, MissingCapabilityError, TransportError.
+        """
+        self._running()
+        return self._inference_client.call(peer_id, request)
+
+    def take_inference_handle(self) -> InferenceHandle | None:
+        """The requests that peers send; given out once, None after that and without `inference`."""
+        handle, self._inference_handle = self._inference_handle, None
+        return handle
+
+    def take_sni_proxy_handle(self) -> SniProxyHandle | None:
+        """The SNI-proxy streams of our daemons; given out once, None after that and without `sni_proxy`."""
+        handle, self._sni_proxy_handle = self._sni_proxy_handle, None
+        return handle
+
+    def supply_sni_streams(self, peer_id: str, on_stream: OnSniStream, *, idle: int = 4) -> SniStreamSupply:
+        """Keep `idle` READY streams at a relay, and more when it asks; `on_stream` serves what comes on one.
+
+        Ends with the session, or with `SniStreamSupply.aclose()`.
+        """
+        self._running()
+        supply = self._supplies[peer_id] = SniStreamSupply(
+            peer_id, self._control, self._dial, on_stream, idle
+        )
+        return supply
 
     # -- connections
 
+    async def _dial(self, peer_id: str, alpn: str) -> PeerConnection:
+        peer = self._peers.get(peer_id)
+        # one that dialled us is known to the endpoint by its id alone
+        address = NodeAddress(peer_id, ()) if peer is None else peer.address
+        return await self._running().dial(address, alpn)
+
     async def _connect(self, address: NodeAddress, established: Callable[[], None]) -> str:
-        connection = await self._running().dial(address, ALPN_CONTROL)
-        try:
-            stream = await connection.open_stream()
-            core = Connection.dialer(
-                node_id=self._running().node_id,
-                capabilities=self._capabilities,
-                now=asyncio.get_running_loop().time(),
-                policy=self._policy(connection.remote_id),
-            )
-            terminated = await self._drive(core, connection, stream, established)
-        except SessionClosed as error:
-            return str(error)
-        finally:
-            connection.close(CloseCode.DONE)
+        endpoint = self._running()
+        connection = await endpoint.dial(address, ALPN_CONTROL)
+        terminated = await self._control.dialled(connection, endpoint.node_id, established)
         return terminated.reason
 
     async def _accept(self, endpoint: Endpoint) -> None:
         while (connection := await endpoint.accept()) is not None:
-            peer_id = connection.remote_id
-            if self._served[peer_id] >= MAX_CONNECTIONS_OF_PEER or self._served.total() >= MAX_CONNECTIONS:
-                _log.debug("%s: one connection too many", peer_id)
-                connection.close(CloseCode.NOT_AUTHORISED, "too many connections: close some, or try later")
-                continue
-            self._served[peer_id] += 1
             self._spawn(self._serve(connection))
 
     async def _serve(self, connection: PeerConnection) -> None:
-        try:
-            async with asyncio.timeout(STREAM_WITHIN):
-                stream = await connection.accept_stream()
-            core = Connection.acceptor(
-                node_id=self._running().node_id,
-                capabilities=self._capabilities,
-                now=asyncio.get_running_loop().time(),
-                policy=self._policy(connection.remote_id),
-            )
-            await self._drive(core, connection, stream, None)
-        except TimeoutError:
-            connection.close(CloseCode.HANDSHAKE_FAILED, "no control stream in time")
-        except (TransportError, SessionClosed) as error:
-            _log.debug("%s: no control stream: %s", connection.remote_id, error)
-        finally:
-            connection.close(CloseCode.DONE)
-            self._served[connection.remote_id] -= 1
-            if not self._served[connection.remote_id]:
-                del self._served[connection.remote_id]  # ids cost a stranger nothing
+        service = self._services[connection.alpn]
+        if (place := service.admission.enter(connection)) is None:
+            _log.debug("%s: one connection too many", connection.remote_id)
+            return
+        with place:
+            try:
+                await service.serve(connection)
+            except (TransportError, SessionClosed) as error:
+                _log.debug("%s: %s: %s", connection.remote_id, connection.alpn, error)
+            finally:
+                connection.close(CloseCode.DONE)
 
-    def _policy(self, peer_id: str) -> Policy:
-        def in_flight() -> int:
-            return sum(link.connection.in_flight for link in self._links.get(peer_id, ()))
-
-        return request_policy(peer_id, self._names, in_flight)
-
-    async def _drive(
-        self,
-        core: Connection,
-        connection: PeerConnection,
-        stream: PeerStream,
-        established: Callable[[], None] | None,
-    ) -> Terminated:
-        peer_id = connection.remote_id
-        was_established = False
-
-        def on_event(event: Event) -> None:
-            nonlocal was_established
-            if isinstance(event, Established):
-                was_established = True
-                if established is not None:
-                    established()
-                self._tell(PeerConnected(peer_id, event.capabilities, established is not None))
-            elif isinstance(event, Terminated):
-                _log.debug("%s: control stream over: %s (code %d)", peer_id, event.reason, event.code)
-
-        link = ControlLink(
-            core,
-            ConnectionTransport(connection, stream),
-            handle=lambda request: carry_out(request, peer_id, self._dns),
-            on_event=on_event,
-        )
-        links = self._links.setdefault(peer_id, [])
-        links.append(link)
-        ends = {self._spawn(refuse_streams(connection))}
-        try:
-            terminated = await link.run()
-        finally:
-            links.remove(link)
-            if not links:
-                self._links.pop(peer_id, None)
-        if was_established:
-            ends.add(self._spawn(self._tell_lost(connection, terminated)))
-        await asyncio.wait(ends)
-        return terminated
-
-    async def _tell_lost(self, connection: PeerConnection, terminated: Terminated) -> None:
-        end = await connection.wait_closed()
-        said = f": {end.reason}" if end.by_peer and end.reason not in terminated.reason else ""
-        self._tell(PeerLost(connection.remote_id, end.code, terminated.reason + said))
+    async def _accepted_control(self, connection: PeerConnection) -> None:
+        await self._control.accepted(connection, self._running().node_id)
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(call)
@@ -337,20 +334,11 @@ class P2PSession:
     def _tell(self, event: SessionEvent) -> None:
         if self._endpoint is None and isinstance(event, DialFailed):
             return  # closing: there is no next dial
+        if supply := self._supplies.get(event.peer_id):
+            supply.wake()
         _log.info("%s", one_line(str(event)))  # a peer chose some of the words
-        for callback in self._subscribers:
+        for callback in tuple(self._subscribers):
             try:
                 callback(event)
             except Exception:  # noqa: BLE001  a bug in an application must not end the connection it hears of
                 _log.exception("a subscriber failed over: %s", one_line(str(event)))
-
-
-async def refuse_streams(connection: PeerConnection) -> None:
-    """Refuse every stream beside the first, until the connection is over (TR-02)."""
-    try:
-        while True:
-            stream = await connection.accept_stream()
-            stream.reset(CloseCode.PROTOCOL_VIOLATION)
-            stream.stop(CloseCode.PROTOCOL_VIOLATION)
-    except TransportError as error:
-        _log.debug("%s: %s", connection.remote_id, error)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gate_p2p.core import Connection, Policy, Terminated
 from gate_p2p.dns.handler import DnsChallengeHandler
-from gate_p2p.session.handlers import carry_out
+from gate_p2p.session.handlers import Handlers
 from gate_p2p.session.link import ControlLink
 from gate_p2p.session.policy import NamePolicy, request_policy
 from gate_p2p.transport import ControlTransport
@@ -33,5 +33,6 @@ async def run_stream(
     core = make(
         node_id=node_id, capabilities=capabilities, now=asyncio.get_running_loop().time(), policy=policy
     )
-    link = ControlLink(core, transport, handle=lambda request: carry_out(request, peer_id, dns))
+    handlers = Handlers(dns=dns)
+    link = ControlLink(core, transport, handle=lambda request: handlers.carry_out(request, peer_id))
     return await link.run()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from gate_p2p.address import NodeAddress
-from gate_p2p.transport import CloseInfo, ConnectionLost, DialError, TransportError
+from gate_p2p.transport import ALPN_CONTROL, CloseInfo, ConnectionLost, DialError, TransportError
 
 from .memory import ACCEPTOR, MemoryStream, Wire, stream_pair
 
@@ -28,6 +29,8 @@ class StreamOfConnection:
 
 class MemoryConnection:
     """The accepted side of a connection, with the control stream that its dialer has opened, if any."""
+
+    alpn = ALPN_CONTROL
 
     def __init__(self, remote_id: str, *, opened: bool = True) -> None:
         self.remote_id = remote_id
@@ -68,7 +71,7 @@ class MemoryEndpoint:
         self.incoming: asyncio.Queue[MemoryConnection | None] = asyncio.Queue()
         self.connections: list[MemoryConnection] = []
 
-    async def bind(self, secret_key: bytes | None, listen: str) -> MemoryEndpoint:
+    async def bind(self, secret_key: bytes | None, listen: str, alpns: Sequence[str]) -> MemoryEndpoint:
         return self
 
     async def dial(self, address: NodeAddress, alpn: str) -> MemoryConnection:

@@ -11,8 +11,8 @@ import pytest
 from gate_p2p.core import CloseCode, Established, Handshake
 from gate_p2p.session import P2PSession, PeerConnected, PeerLost
 from gate_p2p.session import session as session_module
-from gate_p2p.session.session import SessionEvent
-from gate_p2p.transport import TransportError
+from gate_p2p.session.events import SessionEvent
+from gate_p2p.transport import ALPN_CONTROL, TransportError
 
 from .endpoints import MemoryConnection, MemoryEndpoint
 from .memory import DIALER, Peer, run
@@ -42,7 +42,7 @@ def end(connection: MemoryConnection) -> tuple[int, str] | None:
 
 
 def test_connections_of_one_peer_are_bounded_and_others_get_theirs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "MAX_CONNECTIONS_OF_PEER", 2)
+    monkeypatch.setattr(session_module, "CONTROL_CONNECTIONS", (1024, 2))
 
     async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
         first, second, third = [await endpoint.arrive(DIALER) for _ in range(3)]
@@ -60,7 +60,7 @@ def test_connections_of_one_peer_are_bounded_and_others_get_theirs(monkeypatch: 
 
 
 def test_connections_are_bounded_in_total(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(session_module, "MAX_CONNECTIONS", 2)
+    monkeypatch.setattr(session_module, "CONTROL_CONNECTIONS", (2, 256))
 
     async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
         ends = [end(await endpoint.arrive(f"{number:064x}")) for number in range(3)]
@@ -78,8 +78,8 @@ def test_a_connection_without_stream_or_handshake_ends_and_nothing_of_it_is_kept
         await asyncio.sleep(3)
         assert end(mute) == (CloseCode.HANDSHAKE_FAILED, "no control stream in time")
         assert end(silent) == (CloseCode.HANDSHAKE_FAILED, "no handshake in time")
-        assert not session._served
-        assert not session._links
+        assert not len(session._services[ALPN_CONTROL].admission)
+        assert not session._control._links
 
     with_session(test)
 

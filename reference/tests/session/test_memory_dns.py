@@ -84,7 +84,7 @@ async def test_a_record_goes_when_its_lease_has_run_out_and_a_renewal_extends_it
     assert dns.values("x.example") == (B,)
     clock.now = 1799
     await dns.cleanup(TWO, "other.example", None)
-    assert not dns._records
+    assert dns.records == ()
 
 
 async def test_each_change_is_logged(caplog: pytest.LogCaptureFixture) -> None:

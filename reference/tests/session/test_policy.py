@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from gate_p2p.core import DnsChallengeCleanup, DnsChallengeCreate, RequestSniStream
-from gate_p2p.session.policy import NamePolicy, node_labels, request_policy
+from gate_p2p.core import (
+    DnsChallengeCleanup,
+    DnsChallengeCreate,
+    DomainRegistrationRequest,
+    NodeAddr,
+    RequestSniStream,
+)
+from gate_p2p.node_names import node_labels
+from gate_p2p.session.policy import NamePolicy, request_policy
 
 PEER = "00" * 31 + "1f"
 OTHER = "ff" * 32
 VALUE = "v" * 43
-
-
-def test_node_labels_are_z_base_32_and_the_first_32_hex_characters() -> None:
-    assert node_labels("00" * 32) == ("y" * 52, "0" * 32)
-    # 256 bits of one and four of padding: 51 groups of 11111 and 10000
-    assert node_labels("ff" * 32) == ("9" * 51 + "o", "f" * 32)
-    # ...00011111 and four zeros: 00001 11110 000 -> 01111 10000
-    assert node_labels(PEER)[0] == "y" * 50 + "xo"
 
 
 @pytest.mark.parametrize("label", [0, 1])
@@ -27,6 +26,13 @@ def test_a_peer_may_act_for_its_own_name_in_any_case(label: int) -> None:
     assert policy.may_act_for(PEER, name)
     assert policy.may_act_for(PEER, name.upper())
     assert not policy.may_act_for(OTHER, name)
+
+
+def test_a_letter_outside_ascii_is_not_taken_for_its_lower_case() -> None:
+    policy = NamePolicy("kelvin.example")
+    label = node_labels(PEER).z_base_32
+    assert policy.may_act_for(PEER, f"{label}.KELVIN.example")
+    assert not policy.may_act_for(PEER, f"{label}.\u212aelvin.example")
 
 
 @pytest.mark.parametrize(
@@ -86,3 +92,18 @@ def test_the_quota_holds_for_every_request_and_ends_below_it() -> None:
 def test_without_a_handler_there_is_nothing_to_authorise() -> None:
     policy = request_policy(PEER, None, lambda: 0)
     assert policy(DnsChallengeCreate(request_id="r", domain="other.example", txt_value=VALUE)) is None
+
+
+@pytest.mark.parametrize("names", [None, NamePolicy("private.example")])
+def test_a_node_registers_itself_and_nobody_else(names: NamePolicy | None) -> None:
+    policy = request_policy(PEER, names, lambda: 0)
+
+    def refusal(octets: bytes) -> str | None:
+        address = NodeAddr(id=tuple(octets), direct_addresses=())
+        found = policy(DomainRegistrationRequest(request_id="r", node_addr=address))
+        return None if found is None else found.code
+
+    own = bytes.fromhex(PEER)
+    assert refusal(own) is None
+    assert refusal(own[:31] + b"\0") == "not_authorised"
+    assert refusal(bytes(32)) == "not_authorised"

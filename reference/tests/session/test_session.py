@@ -12,6 +12,7 @@ from gate_p2p.core import CloseCode, LocalProtocolError
 from gate_p2p.dns import DnsChallengeError
 from gate_p2p.dns.memory import MemoryDnsHandler
 from gate_p2p.iroh import ALPN_CONTROL, ConnectionLost, Endpoint, StreamReset
+from gate_p2p.node_names import node_labels
 from gate_p2p.session import (
     DialFailed,
     P2PSession,
@@ -21,8 +22,7 @@ from gate_p2p.session import (
     RequestError,
     SessionClosed,
 )
-from gate_p2p.session.policy import node_labels
-from gate_p2p.session.session import SessionEvent
+from gate_p2p.session.events import SessionEvent
 
 pytestmark = pytest.mark.iroh
 
@@ -60,7 +60,7 @@ async def test_a_daemon_gets_its_own_name_and_is_refused_another(
     async with P2PSession() as daemon:
         peer = await daemon.add_peer(str(relay.node_addr()))
         await peer.wait_connected()
-        name = f"{node_labels(daemon.node_id)[0]}.private.example"
+        name = f"{node_labels(daemon.node_id).z_base_32}.private.example"
         await daemon.request_dns_challenge_create(relay.node_id, name.upper().lower(), VALUE)
         assert dns.values(name) == (VALUE,)
         await daemon.request_dns_challenge_cleanup(relay.node_id, name)
@@ -159,6 +159,7 @@ async def test_a_second_stream_is_refused_and_the_first_goes_on(relay: P2PSessio
     await endpoint.aclose()
 
 
+@pytest.mark.iroh1(reason="iroh 0.35 answers one of two endpoints with the same id alone")
 async def test_the_quota_counts_all_connections_of_a_peer() -> None:
     class Stuck:
         async def create(self, peer_id: str, domain: str, txt_value: str) -> None:
