@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gate_p2p.core import FailureCode, GateError
 
@@ -35,6 +35,19 @@ class DnsChallengeHandler(Protocol):
 
         Raises DnsChallengeError.
         """
+        ...
+
+
+@runtime_checkable
+class WatchesPeers(Protocol):
+    """What a handler has beside, if it wants to know which peers are here: leases need it (DC-15)."""
+
+    def peer_connected(self, peer_id: str) -> None:
+        """A control connection with this peer is established; told again for each further one."""
+        ...
+
+    def peer_gone(self, peer_id: str) -> None:
+        """The last control connection with this peer is over."""
         ...
 
 

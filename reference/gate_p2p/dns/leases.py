@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from gate_p2p.dns.errors import TooManyValues
@@ -12,7 +12,9 @@ from gate_p2p.dns.errors import TooManyValues
 MAX_VALUES: Final = 16
 """Values under one name: an order needs two (apex and wildcard); an answer with 16 fits in 1,232 bytes."""
 LEASE: Final = 900.0
-"""Seconds a record outlives its creation (DC-15): an order takes minutes; who vanished cleans nothing up."""
+"""Seconds a record outlives its owner's last connection (DC-15): who vanished cleans nothing up."""
+CONNECTED_LEASE: Final = 86_400.0
+"""Seconds a record lives while its owner is connected: no order takes that long, so it was forgotten."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,10 @@ class TxtRecord:
 
 
 class Leases:
-    """`clock`: monotonic seconds. Domains are in lower case here."""
+    """`clock`: monotonic seconds. Domains are in lower case here.
+
+    An owner that nobody has told us of as connected is taken for one that has gone.
+    """
 
     def __init__(
         self,
@@ -39,6 +44,7 @@ class Leases:
         self.lease = lease
         self.clock = clock
         self._records: dict[str, list[TxtRecord]] = {}
+        self._connected: set[str] = set()
 
     def __len__(self) -> int:
         return sum(map(len, self._records.values()))
@@ -63,7 +69,7 @@ class Leases:
     def take(self, owner: str, domain: str, value: str) -> bool:
         """Note the value for a lease from now; False when the owner had it already. Raises TooManyValues."""
         records = self._records.get(domain, [])
-        record = TxtRecord(domain, owner, value, self.clock() + self.lease)
+        record = TxtRecord(domain, owner, value, self._expiry(owner))
         for index, old in enumerate(records):
             if old.owner == owner and old.value == value:
                 records[index] = record
@@ -72,6 +78,17 @@ class Leases:
             raise TooManyValues(len(records))
         self._records.setdefault(domain, records).append(record)
         return True
+
+    def _expiry(self, owner: str) -> float:
+        connected = owner in self._connected
+        return self.clock() + (max(self.lease, CONNECTED_LEASE) if connected else self.lease)
+
+    def set_connected(self, owner: str, *, connected: bool) -> None:
+        """The owner's first connection has come, or its last has gone: its leases begin anew."""
+        (self._connected.add if connected else self._connected.discard)(owner)
+        expires = self._expiry(owner)
+        for records in self._records.values():
+            records[:] = [replace(one, expires=expires) if one.owner == owner else one for one in records]
 
     def release(self, owner: str, domain: str, value: str) -> None:
         """Forget the value of this owner; nothing there is no error."""

@@ -88,6 +88,16 @@ class LeasingHandler:
                 if outcome is not None:
                     raise outcome
 
+    def peer_connected(self, peer_id: str) -> None:
+        """See `WatchesPeers`: while it is here, what it created stays."""
+        self._leases.set_connected(peer_id, connected=True)
+        self._arm()
+
+    def peer_gone(self, peer_id: str) -> None:
+        """See `WatchesPeers`: from now on its leases run (DC-15)."""
+        self._leases.set_connected(peer_id, connected=False)
+        self._arm()
+
     async def aclose(self) -> None:
         """Remove every value that is left, within 10 s, and let go of the DNS service."""
         self._closed = True

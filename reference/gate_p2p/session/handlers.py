@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -15,7 +15,8 @@ from gate_p2p.core import (
     RequestInferenceStream,
     RequestSniStream,
 )
-from gate_p2p.dns.handler import DnsChallengeError, DnsChallengeHandler, DomainRegistrar
+from gate_p2p.dns.handler import DnsChallengeError, DnsChallengeHandler, DomainRegistrar, WatchesPeers
+from gate_p2p.session.events import PeerConnected, PeerLost, SessionEvent
 from gate_p2p.session.link import Answer
 
 
@@ -35,6 +36,16 @@ class Handlers:
     registrar: DomainRegistrar | None = None
     inference: bool = False
     sni_supplies: Mapping[str, SniSupply] = field(default_factory=dict)
+
+    def tell_presence(self, event: SessionEvent, is_connected: Callable[[str], bool]) -> None:
+        """Have the DNS handler know which peers are here, if it asks for that."""
+        watcher: object = self.dns
+        if not isinstance(watcher, WatchesPeers):
+            return
+        if isinstance(event, PeerConnected):
+            watcher.peer_connected(event.peer_id)
+        elif isinstance(event, PeerLost) and not is_connected(event.peer_id):
+            watcher.peer_gone(event.peer_id)
 
     async def carry_out(self, request: Request, peer_id: str) -> Answer:
         """Carry out a request of the peer `peer_id`, which has passed the core's checks."""

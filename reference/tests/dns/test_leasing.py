@@ -94,6 +94,34 @@ def test_a_renewed_lease_starts_anew() -> None:
     scenario(play)
 
 
+def test_a_lease_runs_from_the_end_of_the_owners_last_connection() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        handler.peer_connected(ONE)
+        await handler.create(ONE, DOMAIN, A)
+        await asyncio.sleep(5000)
+        assert backend.zone == {(DOMAIN, A)}
+        handler.peer_gone(ONE)
+        await asyncio.sleep(899)
+        handler.peer_connected(ONE)  # it is back, so nothing expires
+        await asyncio.sleep(5000)
+        assert backend.zone == {(DOMAIN, A)}
+        handler.peer_gone(ONE)
+        await asyncio.sleep(901)
+        assert backend.zone == set()
+
+    scenario(play)
+
+
+def test_what_a_connected_peer_forgot_goes_after_a_day() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        handler.peer_connected(ONE)
+        await handler.create(ONE, DOMAIN, A)
+        await asyncio.sleep(86_401)
+        assert backend.zone == set()
+
+    scenario(play)
+
+
 def test_a_lease_that_is_renewed_while_its_removal_waits_is_kept() -> None:
     async def play(backend: Backend, handler: LeasingHandler) -> None:
         await handler.create(ONE, DOMAIN, A)

@@ -9,6 +9,8 @@ import pytest
 
 from gate_p2p.dns import DnsChallengeError
 from gate_p2p.dns.memory import MemoryDnsHandler
+from gate_p2p.session import PeerConnected, PeerLost
+from gate_p2p.session.handlers import Handlers
 
 from .memory import run
 
@@ -108,3 +110,22 @@ def test_a_delayed_domain_takes_its_time_and_the_others_do_not() -> None:
         assert loop.time() == 6.5
 
     run(main())
+
+
+async def test_the_records_of_a_peer_that_is_gone_outlive_it_by_the_lease() -> None:
+    clock = Clock()
+    dns = MemoryDnsHandler(lease=900, clock=clock)
+    here = True
+    handlers = Handlers(dns=dns)
+    handlers.tell_presence(PeerConnected(ONE, frozenset(), dialled=False), lambda _: here)
+    await dns.create(ONE, "a.example", A)
+    clock.now += 5000
+    handlers.tell_presence(PeerLost(ONE, 0, "one of two connections"), lambda _: here)
+    clock.now += 5000
+    assert dns.values("a.example") == (A,)
+    here = False
+    handlers.tell_presence(PeerLost(ONE, 0, "the other"), lambda _: here)
+    clock.now += 899
+    assert dns.values("a.example") == (A,)
+    clock.now += 2
+    assert dns.values("a.example") == ()
