@@ -61,11 +61,15 @@ ANY_JSON = st.recursive(
     max_leaves=4,
 ).map(json.dumps)
 VALID = [*TEXTS, *WORDS, *SHAPES]
-ODD = st.one_of(*map(st.sampled_from, (NUMBERS, VALID, [*VALID, *SURROGATES, *BROKEN])), NESTED, ANY_JSON)
+ODD: st.SearchStrategy[str] = st.one_of(
+    *map(st.sampled_from, (NUMBERS, VALID, [*VALID, *SURROGATES, *BROKEN])), NESTED, ANY_JSON
+)
 
 # made once: to make a strategy takes longer than to draw from it
 CHANGES = st.lists(
-    st.sampled_from([*["replace"] * 4, "drop", "null", "repeat", "unknown", "case", "escape", "order"]),
+    st.sampled_from(
+        [*["replace"] * 4, *["null"] * 2, "drop", "repeat", "unknown", "case", "escape", "order"],
+    ),
     max_size=2,
 )
 NAME = st.sampled_from(
@@ -74,7 +78,8 @@ NAME = st.sampled_from(
 SPACE = st.sampled_from(SPACES)
 TEXT = st.sampled_from(TEXTS)
 # the nearest misses come more often than the far ones
-NUMBER = st.sampled_from([*NUMBERS, *WORDS, '"x"', *["-1", "256", "18446744073709551616", "true", "01"] * 3])
+NEAREST = ["-1", "256", "255.5", "18446744073709551616", "true", "01", "NaN"]
+NUMBER = st.sampled_from([*NUMBERS, *WORDS, '"x"', *NEAREST * 3])
 TYPE = st.sampled_from(TYPES)
 PLACE = st.integers(0, 31)
 """Where something is done: taken modulo the number of places that there are."""
@@ -106,9 +111,8 @@ def value_of(schema: dict[str, Any]) -> st.SearchStrategy[str]:
 
 def object_of(schema: dict[str, Any]) -> st.SearchStrategy[str]:
     """Objects with the members that the schema asks for and allows, up to two of them changed."""
-    parts = [
-        (name, name in schema["required"], value_of(part)) for name, part in schema["properties"].items()
-    ]
+    required = schema["required"]
+    parts = [(name, name in required, value_of(part)) for name, part in schema["properties"].items()]
 
     @st.composite
     def objects(draw: DrawFn) -> str:
@@ -164,9 +168,8 @@ def another(value: str, draw: DrawFn) -> str:
 
 
 TYPE_NAME = st.sampled_from([json.dumps(one) for one in TYPES]) | ODD
-MESSAGE = TYPE.flatmap(
-    {one: object_of(BY_ID[f"urn:gate-p2p:1.0:schema:{one}"]) for one in MEMBERS}.__getitem__
-)
+OF_TYPE = {one: object_of(BY_ID[f"urn:gate-p2p:1.0:schema:{one}"]) for one in MEMBERS}
+MESSAGE = TYPE.flatmap(OF_TYPE.__getitem__)
 
 
 @st.composite

@@ -15,23 +15,31 @@ from typing import Any
 
 from gate_p2p.core import Connection, State, Stimulus
 
-from .two_ends import LIVELY, QUIET, SIDES, Broken, Plan, World
+from .two_ends import QUIET, SIDES, Broken, Plan, World
 
 EVERYTHING = {
-    **{"dialer.create": 1, "dialer.cleanup": 1, "acceptor.sni": 1, "acceptor.inference": 1},
+    "dialer.create": 1,
+    "dialer.cleanup": 1,
+    "acceptor.sni": 1,
+    "acceptor.inference": 1,
     **{f"{side}.{command}": 1 for side in SIDES for command in ("ping", "renew", "close")},
 }
 PLANS = {
     "all commands": Plan(EVERYTHING),
     "all commands, no keep-alive": Plan(EVERYTHING, QUIET, halves=False),
     "a request": Plan({"dialer.create": 1}, QUIET),
-    "a request from either side": Plan({"dialer.create": 1, "acceptor.sni": 1}, QUIET, halves=False),
-    "two requests and a goodbye": Plan(
-        {"dialer.create": 1, "dialer.cleanup": 1, "dialer.close": 1}, QUIET, halves=False
+    "a request and keep-alive": Plan({"dialer.create": 1}, halves=False, under_way=1),
+    "requests from both sides": Plan(
+        {"dialer.create": 1, "dialer.cleanup": 1, "acceptor.sni": 1}, QUIET, halves=False
     ),
-    "renewals": Plan({"dialer.renew": 1, "acceptor.renew": 1}, QUIET, halves=False),
-    "goodbyes": Plan({"acceptor.inference": 1, "dialer.close": 1, "acceptor.close": 1}, QUIET),
-    "keep-alive": Plan({}, LIVELY, halves=False),
+    "requests and goodbyes": Plan(
+        {"dialer.create": 1, "acceptor.inference": 1, "dialer.close": 1, "acceptor.close": 1}, QUIET
+    ),
+    "renewals": Plan(
+        {"dialer.renew": 2, "acceptor.renew": 1, "dialer.create": 1, "dialer.close": 1}, QUIET, halves=False
+    ),
+    "pings": Plan({"dialer.ping": 2, "acceptor.ping": 1, "acceptor.close": 1}, QUIET),
+    "keep-alive": Plan({}, halves=False),
     "an unwelcome dialer": Plan({"dialer.create": 1, "dialer.ping": 1, "dialer.close": 1}, admit=False),
 }
 
@@ -75,10 +83,18 @@ def explore(
     parents: dict[Any, tuple[Any, str] | None] = {first.key(): None}
     onward: dict[Any, Any] = {}
     level = [(first.key(), first)]
+
+    def lead_to_the_end(key: Any, world: World) -> None:
+        try:
+            run_to_the_end(world, onward)
+        except Broken as broken:
+            raise Broken(f"{broken}{told(path_to(key, parents))}") from broken
+
     while level and (depth is None or found.depth < depth) and time.monotonic() - started < seconds:
         found.depth += 1
         following: list[tuple[Any, World]] = []
         for key, world in level:
+            quietest = world.quietest()
             for option in world.options():
                 try:
                     new = world.step(option)
@@ -87,7 +103,7 @@ def explore(
                 found.transitions += 1
                 found.rows.update(new.rows)
                 new_key = new.key()
-                if option == world.quietest():
+                if option == quietest:
                     onward[key] = new_key
                 if new_key in parents:
                     continue
@@ -97,12 +113,11 @@ def explore(
                     onward[new_key] = None
                 else:
                     following.append((new_key, new))
+            if key not in onward:  # too much is under way for time to pass
+                lead_to_the_end(key, world)
         level = following
     for key, world in level:
-        try:
-            run_to_the_end(world, onward)
-        except Broken as broken:
-            raise Broken(f"{broken}{told(path_to(key, parents))}") from broken
+        lead_to_the_end(key, world)
     look_for_rings(onward)
     found.complete = not level
     found.states = len(parents)

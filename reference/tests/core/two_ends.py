@@ -7,16 +7,13 @@ that differ in nothing that matters: absolute times and the numbers in ids.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final
 
 from gate_p2p.core import (
     Connection,
     Event,
-    FrameDecoder,
     Limits,
     LocalProtocolError,
     RequestFailed,
@@ -26,11 +23,10 @@ from gate_p2p.core import (
     Stimulus,
     Terminated,
 )
-from gate_p2p.core.liveness import Liveness
 from gate_p2p.core.messages import REQUEST_TYPES, RESPONSE_TYPES
-from gate_p2p.core.pending import PendingRequests
 from gate_p2p.core.receiver import ENDING, OPEN
 
+from .one_end import Message, copied, end_key, frames_of, message_in
 from .pair import ACCEPTOR_ID, DIALER_ID, TXT
 
 SIDES: Final = ("dialer", "acceptor")
@@ -57,6 +53,8 @@ class Plan:
     admit: bool = True
     halves: bool = True
     """Whether frames may also arrive in two halves."""
+    under_way: int = 3
+    """No time passes while more frames than these are on their way to one side: else queues grow for ever."""
 
 
 REQUESTS: Final = {kind.__name__ for kind in REQUEST_TYPES}
@@ -71,53 +69,9 @@ STIMULI: Final = {
 EOF: Final = b""
 """Stands in the queue of frames for the end of the stream."""
 
-T = TypeVar("T")
-
 
 class Broken(AssertionError):
     """Something that has to hold in every state does not."""
-
-
-class Message(NamedTuple):
-    """What a frame holds, as far as it matters here."""
-
-    type: str
-    id: str
-    accepted: bool
-
-
-@lru_cache(maxsize=4096)
-def message_in(frame: bytes) -> Message:
-    document = json.loads(frame[4:])
-    number = document.get("request_id", document.get("id", ""))
-    return Message(document["type"], str(number), document.get("accepted", True))
-
-
-def frames_of(data: bytes) -> list[bytes]:
-    found = []
-    while data:
-        size = 4 + int.from_bytes(data[:4], "big")
-        found.append(data[:size])
-        data = data[size:]
-    return found
-
-
-_CHANGED: dict[type, list[str]] = {}
-
-
-def copied(thing: T) -> T:
-    """A copy that shares what nobody changes; deepcopy takes many times as long."""
-    kind = type(thing)
-    if kind not in _CHANGED:
-        inside = (bytearray, dict, list, FrameDecoder, PendingRequests, Liveness)
-        _CHANGED[kind] = [name for name, value in vars(thing).items() if isinstance(value, inside)]
-    copy = object.__new__(kind)
-    members = copy.__dict__
-    members.update(thing.__dict__)
-    for name in _CHANGED[kind]:
-        value = members[name]
-        members[name] = value.copy() if hasattr(value, "copy") else copied(value)
-    return copy
 
 
 class World:
@@ -188,6 +142,10 @@ class World:
                 yield f"{side}.deliver"
                 if self.plan.halves and not self.cut[side] and frames[0] is not EOF:
                     yield f"{side}.deliver_half"
+        if all(len(frames) <= self.plan.under_way for frames in self.wire.values()):
+            yield from self.time_outs()
+
+    def time_outs(self) -> Iterator[str]:
         deadlines = {side: end.next_deadline() for side, end in self.ends.items()}
         known = [deadline for deadline in deadlines.values() if deadline is not None]
         for side, deadline in deadlines.items():
@@ -196,8 +154,7 @@ class World:
 
     def quietest(self) -> str:
         """The step in which least is said: a time-out, or a delivery where no end waits for one."""
-        steps = list(self.progress())
-        return next((step for step in steps if step.endswith("time_out")), steps[0])
+        return next(self.time_outs(), None) or next(self.progress())
 
     def step(self, option: str) -> World:
         """The world after that step. Raises `Broken` if something does not hold in it."""
@@ -402,28 +359,3 @@ class World:
     def asker(side: str, message: Message) -> str:
         """Whose id it is that a message on its way to that side carries."""
         return side if message.type in RESPONSES or message.type == "Pong" else OTHER[side]
-
-
-def end_key(
-    end: Connection,
-    now: float,
-    own: dict[str, int] | None = None,
-    others: dict[str, int] | None = None,
-) -> tuple[Any, ...]:
-    """The same for one end; without numbers the ids stand as they are."""
-    if end.finished:
-        return (end.state, end.close_code)
-    live, pending, opened = end._liveness, end._pending, end.state in OPEN
-    name, other = (own or {}).get, (others or {}).get
-    deadlines = {one: at for at, one in pending._deadlines}
-    return (
-        end.state,
-        None if end._deadline is None else end._deadline - now,
-        live.dead_at() - now if opened else None,
-        live.keepalive_at() - now if opened else None,
-        tuple(name(str(one), one) for one in live._unanswered),
-        tuple((name(one, one), type(it), deadlines[one] - now) for one, it in pending._requests.items()),
-        tuple((other(one, one), type(it)) for one, it in end._in_flight.items()),
-        end.close_code,
-        bytes(end._out),
-    )
