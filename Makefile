@@ -2,6 +2,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+VENV_035 := .venv-iroh-0.35
+STAMP_035 := $(VENV_035)/.installed
 # What opens Iroh endpoints runs where nothing but the loopback interface is.
 LOOPBACK := scripts/loopback-only
 export PYTHON
@@ -11,10 +13,10 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv conformance test lint format generate docs docs-serve bench build clean
+.PHONY: help venv conformance test test-acme test-iroh-0.35 lint format generate docs docs-serve docs-check bench build clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 
 venv: $(STAMP) ## set up .venv with everything a checkout needs
 
@@ -28,6 +30,18 @@ conformance: $(STAMP) ## run the suite against a reference relay and daemon, ove
 test: $(STAMP) ## run every test (ARGS='-k name' chooses)
 	@$(LOOPBACK) $(BIN)/python -m pytest $(ARGS)
 
+test-iroh-0.35: $(STAMP_035) ## run the tests of the adapter and of the session on iroh 0.35 (its own environment)
+	@$(LOOPBACK) $(VENV_035)/bin/python -m pytest reference/tests/iroh reference/tests/session $(ARGS)
+
+$(STAMP_035): pyproject.toml constraints.txt scripts/create-venv
+	@scripts/create-venv $(VENV_035) 0.35.0
+	@touch $@
+
+test-acme: $(STAMP) ## get a certificate over Iroh from a real ACME server (needs knot and pebble)
+	@missing=; for tool in knotd pebble; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then echo "test-acme: not installed:$$missing (Debian: apt install knot pebble)" >&2; exit 2; fi
+	@$(LOOPBACK) $(BIN)/python -m pytest -m acme reference/tests/dns $(ARGS)
+
 lint: $(STAMP) ## ruff check, ruff format --check, mypy --strict
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -38,7 +52,7 @@ format: $(STAMP) ## let ruff mend and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-generate: $(STAMP) ## write the documentation pages that come from spec/ and the state table
+generate: $(STAMP) ## write what comes from requirements, schemas, vectors, cases and the state table
 	$(BIN)/python scripts/generate_docs.py
 
 docs: generate ## build the documentation site into site/
@@ -47,6 +61,9 @@ docs: generate ## build the documentation site into site/
 docs-serve: generate ## serve the documentation on 127.0.0.1:8000 while it is written
 	$(BIN)/mkdocs serve
 
+docs-check: docs ## read the built documentation: every link, and every page in Chromium
+	@$(LOOPBACK) $(BIN)/python scripts/check_site.py $(ARGS)
+
 bench: $(STAMP) ## run every benchmark, print the table, write build/bench.json
 	@$(LOOPBACK) $(BIN)/python benchmarks/run.py $(ARGS)
 
@@ -54,5 +71,5 @@ build: $(STAMP) ## build wheel and source distribution into dist/
 	@rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
 
-clean: ## remove everything that was built (not .venv)
+clean: ## remove everything that was built (not .venv, .venv-iroh-0.35)
 	rm -rf build dist site htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -190,7 +190,7 @@ def test_the_metadata_names_the_extras_the_licence_and_the_commands(built: Built
     metadata = built.metadata()
     assert metadata["Name"] == "gate-p2p"
     assert metadata["License-Expression"] == "MIT OR Apache-2.0"
-    extras = {"iroh", "dns", "conformance", "docs", "dev", "all"}
+    extras = {"iroh", "inference", "dns", "conformance", "acme", "docs", "dev", "all"}
     assert set(metadata.get_all("Provides-Extra", [])) == extras
     (entry_points,) = built.unpacked.glob("*.dist-info/entry_points.txt")
     for command, module in MODULE_OF.items():
