@@ -36,7 +36,7 @@ def row(result: Result) -> str:
     met = "met" if result.ratio >= result.goal else "MISSED"
     return (
         f"{result.name:32} {result.value:>14,.0f} {result.unit:12} {result.anchor_value:>14,.0f} "
-        f"{result.anchor:26} {result.ratio:>7.2f} {result.goal:>5.1f}  {met}"
+        f"{result.anchor:26} {result.ratio:>7.2f} {result.goal:>5.2f}  {met}"
     )
 
 

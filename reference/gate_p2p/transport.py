@@ -5,8 +5,9 @@ A session is written against these protocols; an adapter, such as `gate_p2p.iroh
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from gate_p2p.address import NodeAddress
 from gate_p2p.core.errors import GateError
@@ -114,6 +115,20 @@ class ControlTransport(Protocol):
         ...
 
 
+@runtime_checkable
+class EagerTransport(Protocol):
+    """What a transport may have on top: bytes are taken without a wait while few are on their way."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether `write_soon` may be called; `write` waits and fails where it may not."""
+        ...
+
+    def write_soon(self, data: bytes, failed: Callable[[TransportError], None]) -> None:
+        """Write `data` after all that was written before; `failed` is called when that cannot be."""
+        ...
+
+
 class PeerStream(Protocol):
     """One bidirectional stream of a connection. Every call may be cancelled and loses nothing."""
 
@@ -131,6 +146,10 @@ class PeerStream(Protocol):
 
     async def wait_delivered(self, timeout: float = 1.0) -> bool:
         """After `finish`: whether the peer had everything within `timeout` seconds."""
+        ...
+
+    async def wait_stopped(self) -> None:
+        """Return within about a second of the peer stopping our direction, or of its end otherwise."""
         ...
 
     def reset(self, code: int) -> None:
@@ -185,8 +204,8 @@ class Endpoint(Protocol):
         """Where we can be dialled."""
         ...
 
-    async def dial(self, address: NodeAddress, alpn: str) -> PeerConnection:
-        """Connect. Raises DialError."""
+    async def dial(self, address: NodeAddress, alpn: str, timeout: float = 30.0) -> PeerConnection:
+        """Connect within `timeout` seconds. Raises DialError."""
         ...
 
     async def accept(self) -> PeerConnection | None:

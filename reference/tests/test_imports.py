@@ -19,6 +19,7 @@ PURE = {
     *("__future__", "abc", "bisect", "collections", "contextlib", "copy", "dataclasses", "enum", "functools"),
     *(
         "heapq",
+        "ipaddress",
         "itertools",
         "json",
         "math",

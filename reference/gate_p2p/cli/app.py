@@ -11,6 +11,8 @@ from gate_p2p import __version__
 COMMANDS = {
     "relay": "Run a public relay.",
     "daemon": "Run a private node that keeps a connection to its relay.",
+    "infer": "Ask a node for a completion.",
+    "models": "List the models that a node serves.",
     "keygen": "Make a key file and print its node id.",
     "stdio": "Speak Gate control on standard input and output.",
 }

@@ -20,12 +20,41 @@ from gate_p2p.cli.options import check_dialable, name_options, node_options, rea
 @click.option(
     "--keep-trying", is_flag=True, help="Dial on when the first dial fails, instead of exiting with 3."
 )
+@click.option(
+    "--https-target",
+    metavar="HOST:PORT",
+    help="The TLS server that the relay's HTTPS visitors of this node are led to.",
+)
+@click.option(
+    "--idle-streams",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="How many streams for visitors to keep ready at the relay; goes with --https-target.",
+)
+@click.option(
+    "--upstream",
+    metavar="URL",
+    help="Serve inference from this server with OpenAI's HTTP API. The URL is the base: what comes before "
+    "/chat/completions, http://127.0.0.1:8000/v1 for most servers.",
+)
+@click.option(
+    "--upstream-key-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The API key for --upstream. Default: GATE_UPSTREAM_KEY in the environment, if it is set.",
+)
 @node_options
 @name_options
 def command(
     relay: str,
     listen: str | None,
     keep_trying: bool,
+    upstream: str | None,
+    upstream_key_file: Path | None,
+    https_target: str | None,
+    idle_streams: int,
     advertise: str | None,
     key: Path | None,
     suffix: str,
@@ -42,12 +71,15 @@ def command(
     \b
     Examples:
       gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key
+      gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key --https-target 127.0.0.1:8443
+      gate-p2p daemon --relay <id>@203.0.113.7:31145 --upstream http://127.0.0.1:8000/v1
       gate-p2p daemon --relay <id>@127.0.0.1:31145 --keep-trying --json
     """
     from gate_p2p.address import NodeAddress, is_loopback
     from gate_p2p.cli.keyfile import load_or_create
-    from gate_p2p.cli.node import run_node
+    from gate_p2p.cli.node import Beside, run_node
     from gate_p2p.cli.output import set_up_logging
+    from gate_p2p.cli.upstream import read_upstream
     from gate_p2p.dns.memory import MemoryDnsHandler
 
     try:
@@ -67,13 +99,21 @@ def command(
     else:
         listen = read_listen("--listen", listen, port_zero=True)
         check_dialable(listen, advertise)
+    beside: list[Beside] = []
+    if https_target is not None:
+        from gate_p2p.cli.https import TargetOf, read_target
+
+        beside.append(TargetOf(relay_address.node_id, read_target(https_target), idle_streams))
+    if (serving := read_upstream(upstream, upstream_key_file)) is not None:
+        beside.append(serving)
     set_up_logging(verbose)
     config = {
         "listen": listen,
         "advertise": advertise,
+        "inference": upstream is not None,
         "secret_key": None if key is None else load_or_create(key),
         "dns_challenge_handler": MemoryDnsHandler(delays=names.delays) if allow else None,
         "suffix": names.suffix,
         "allowed": names.allowed,
     }
-    run_node(config, as_json=as_json, relay=relay_address, keep_trying=keep_trying)
+    run_node(config, as_json=as_json, relay=relay_address, keep_trying=keep_trying, beside=beside)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import stat
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +11,7 @@ import click
 
 from gate_p2p.cli.failure import Failure
 from gate_p2p.cli.options import read_listen
+from gate_p2p.cli.secret import read_secret
 
 if TYPE_CHECKING:
     from gate_p2p.dns.backend import AddressPublisher
@@ -25,7 +24,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 TSIG_VARIABLE = "GATE_TSIG_KEY"
 TOKEN_VARIABLE = "GATE_CLOUDFLARE_TOKEN"
-MAX_SECRET = 65536  # bytes: more is no key and no token
 
 
 class Dns(NamedTuple):
@@ -145,7 +143,7 @@ def _rfc2136(options: Mapping[str, Any]) -> Rfc2136Backend:
     primary, zone = options["rfc2136"], options["zone"]
     if zone is not None and (problem := domain_problem(zone)) is not None:
         raise Failure(f"--zone {zone!r}: {problem}")
-    text, source = _secret("tsig_key_file", options, TSIG_VARIABLE)
+    text, source = read_secret("--tsig-key-file", options["tsig_key_file"], TSIG_VARIABLE)
     try:
         key = read_tsig_key(text)
     except ValueError as error:
@@ -157,7 +155,7 @@ def _rfc2136(options: Mapping[str, Any]) -> Rfc2136Backend:
 def _cloudflare(options: Mapping[str, Any]) -> CloudflareBackend:
     from gate_p2p.dns.cloudflare import CloudflareBackend
 
-    text, source = _secret("cloudflare_token_file", options, TOKEN_VARIABLE)
+    text, source = read_secret("--cloudflare-token-file", options["cloudflare_token_file"], TOKEN_VARIABLE)
     try:
         return CloudflareBackend(text.strip(), **_waiting(options))
     except ValueError as error:
@@ -168,22 +166,3 @@ def _waiting(options: Mapping[str, Any]) -> dict[str, Any]:
     wait = {} if options["dns_wait"] is None else {"deadline": options["dns_wait"]}
     servers = [read_listen("--dns-server", text, port_zero=False) for text in options["dns_server"]]
     return {"servers": servers, **wait}
-
-
-def _secret(name: str, options: Mapping[str, Any], variable: str) -> tuple[str, str]:
-    """A secret and where it came from: the file, or without one the environment. Raises Failure."""
-    path: Path | None = options[name]
-    option = _option(name)
-    if path is None:
-        if text := os.environ.get(variable):
-            return text, variable
-        raise Failure(f"where is the secret? Say {option} FILE, or set {variable} in the environment")
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            content = file.read(MAX_SECRET)
-    except OSError as error:
-        raise Failure(f"cannot read {option} {path}: {error.strerror}") from None
-    if os.name == "posix" and mode & 0o007:
-        raise Failure(f"{option} {path} can be read by everybody (mode {mode:04o}): run chmod 600 {path}")
-    return content.decode("utf-8", "replace"), f"{option} {path}"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import Any
 
 from gate_p2p.address import NodeAddress
@@ -17,6 +18,9 @@ from gate_p2p.transport import BindError, TransportError
 
 _log = logging.getLogger("gate_p2p.cli")
 
+Beside = Callable[[P2PSession], AbstractAsyncContextManager[Mapping[str, str]]]
+"""What runs beside a session, and what the first line of --json says of it."""
+
 
 def run_node(
     config: Mapping[str, Any],
@@ -24,16 +28,18 @@ def run_node(
     as_json: bool,
     relay: NodeAddress | None = None,
     keep_trying: bool = False,
+    beside: Sequence[Beside] = (),
     at_end: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
     """Run a session with these arguments of P2PSession. Raises Failure (status 3: bind, unreachable).
 
-    `at_end`: awaited when the session is closed, in the same loop.
+    `beside`: each entered once the session runs, left before it closes. `at_end`: awaited when the session is
+    closed, in the same loop.
     """
 
     async def run() -> None:
         try:
-            await _run(config, as_json, relay, keep_trying)
+            await _run(config, as_json, relay, keep_trying, beside)
         finally:
             if at_end is not None:
                 await at_end()
@@ -42,7 +48,11 @@ def run_node(
 
 
 async def _run(
-    config: Mapping[str, Any], as_json: bool, relay: NodeAddress | None, keep_trying: bool
+    config: Mapping[str, Any],
+    as_json: bool,
+    relay: NodeAddress | None,
+    keep_trying: bool,
+    beside: Sequence[Beside],
 ) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -56,13 +66,17 @@ async def _run(
     except BindError as error:
         raise Failure(str(error), UNREACHABLE) from None
     try:
-        output.listening(session.node_addr())
-        if relay is not None:
-            peer = await session.add_peer(relay, keep_trying=keep_trying)
-            if not keep_trying:
-                await _first_attempt(peer.first_attempt(), stop)
-        await stop.wait()
-        _log.info("shutting down")
+        async with AsyncExitStack() as stack:
+            more: dict[str, str] = {}
+            for enter in beside:
+                more |= await stack.enter_async_context(enter(session))
+            output.listening(session.node_addr(), more)
+            if relay is not None:
+                peer = await session.add_peer(relay, keep_trying=keep_trying)
+                if not keep_trying:
+                    await _first_attempt(peer.first_attempt(), stop)
+            await stop.wait()
+            _log.info("shutting down")
     finally:
         await session.aclose(CloseCode.SHUTTING_DOWN)
 

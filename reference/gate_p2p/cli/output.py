@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from gate_p2p.text import one_line
@@ -52,12 +52,11 @@ class Output:
         self._as_json = as_json
         self._on_gone = on_gone
 
-    def listening(self, address: NodeAddress) -> None:
-        """The first line of standard output."""
+    def listening(self, address: NodeAddress, more: Mapping[str, str]) -> None:
+        """The first line of standard output; as JSON it says `more`."""
         if self._as_json:
-            self._write(
-                json.dumps({"event": "listening", "address": str(address), "node_id": address.node_id})
-            )
+            line = {"event": "listening", "address": str(address), "node_id": address.node_id, **more}
+            self._write(json.dumps(line))
         else:
             self._write(str(address))
 

@@ -81,6 +81,23 @@ class Connection(Receiver):
         connection._deadline = now + connection._limits.accept_timeout
         return connection
 
+    # -- What the connection holds -------------------------------------------------------------
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests of the peer await our answer."""
+        return len(self._in_flight)
+
+    @property
+    def pending(self) -> int:
+        """How many of our requests await the peer's answer."""
+        return len(self._pending)
+
+    @property
+    def unfinished(self) -> int:
+        """How many bytes are held of a frame of the peer that is not complete (LM-03); 0 after the end."""
+        return self._frames.unfinished
+
     # -- Commands ------------------------------------------------------------------------------
 
     def request_dns_challenge_create(

@@ -34,6 +34,15 @@ class FrameDecoder:
         """True when some of a frame has arrived and some has not; an end of stream now breaks FR-11."""
         return bool(self._partial)
 
+    @property
+    def unfinished(self) -> int:
+        """Bytes that are held of a frame which is not complete."""
+        return len(self._partial)
+
+    def drop(self) -> None:
+        """Forget the frame that is not complete: nobody waits for it any more."""
+        self._partial.clear()
+
     def feed(self, data: bytes) -> list[bytes]:
         """Take `data`, return the bodies that are complete now, oldest first.
 

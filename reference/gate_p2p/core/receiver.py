@@ -95,16 +95,6 @@ class Receiver:
         """True when nothing more is to be done: flush, finish the stream, close with `close_code`."""
         return self._state is State.CLOSED
 
-    @property
-    def in_flight(self) -> int:
-        """How many requests of the peer await our answer."""
-        return len(self._in_flight)
-
-    @property
-    def pending(self) -> int:
-        """How many of our requests await the peer's answer."""
-        return len(self._pending)
-
     def data_to_send(self, max_bytes: int | None = None) -> bytes:
         """Take up to `max_bytes` (default: all) of what is to be written; `b""` when there is nothing."""
         out = self._out
@@ -385,6 +375,7 @@ class Receiver:
     def _terminate(self, code: CloseCode, reason: str, events: list[Event]) -> None:
         for request in self._pending.clear():
             events.append(RequestFailed(request.request_id, request, FailureCode.FAILED, reason))
+        self._frames.drop()
         self.close_code = code
         self.close_reason = reason
         events.append(Terminated(code, reason))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
+from gate_p2p.iroh.call import Call
 from gate_p2p.iroh.generation import RawConnection, RawStream
 from gate_p2p.iroh.gone import GoneConnection
 from gate_p2p.iroh.stream import IrohStream
@@ -26,6 +27,7 @@ class IrohConnection:
         self.remote_id = raw.remote_id
         self.alpn = raw.alpn
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._calls: set[Call[Any]] = set()
         self._streams: list[IrohStream] = []
         self._own_close: CloseInfo | None = None
         self._info: CloseInfo | None = None
@@ -49,7 +51,7 @@ class IrohConnection:
     # -- streams
 
     def _stream(self, raw: RawStream) -> IrohStream:
-        stream = IrohStream(raw, self._spawn)
+        stream = IrohStream(raw, self._spawn, self._calls)
         # Kept: a collected half looks to the peer like a clean end.
         self._streams = [kept for kept in self._streams if not kept.over]
         self._streams.append(stream)
@@ -126,6 +128,11 @@ class IrohConnection:
         info = self._info or self._own_close or CloseInfo(None, False, "")
         return ConnectionLost(info.code, info.by_peer, info.reason)
 
+    @property
+    def raw(self) -> RawConnection:
+        """The connection of the generation underneath, for `beside` alone."""
+        return self._raw
+
     def release(self) -> None:
         """Let go of iroh's objects, which hold the endpoint's port: the endpoint is closed."""
         self._raw = GoneConnection(self._raw.remote_id, self._raw.alpn, self.lost())
@@ -134,16 +141,17 @@ class IrohConnection:
         self._streams.clear()
         self._accepting = None
 
-    def pending(self) -> set[asyncio.Task[Any]]:
-        """The tasks of this connection with an iroh call in them that is still under way."""
-        return self._tasks | (set() if self._watch.done() else {self._watch})
+    def pending(self) -> set[asyncio.Future[Any]]:
+        """What to wait for until no iroh call of this connection is under way."""
+        calls = {call.over() for call in self._calls}
+        return calls.union(self._tasks, () if self._watch.done() else (self._watch,))
 
     def on_idle(self, forget: Callable[[IrohConnection], None]) -> None:
         """Call `forget(self)` once the connection is closed and its last iroh call is over."""
 
         self._watch.add_done_callback(partial(self._check_idle, forget))
 
-    def _check_idle(self, forget: Callable[[IrohConnection], None], _: asyncio.Task[Any]) -> None:
+    def _check_idle(self, forget: Callable[[IrohConnection], None], _: asyncio.Future[Any]) -> None:
         if pending := self.pending():
             next(iter(pending)).add_done_callback(partial(self._check_idle, forget))
         else:

@@ -10,6 +10,7 @@ from weakref import WeakSet
 
 from gate_p2p.address import NodeAddress, check_socket_address, is_unspecified
 from gate_p2p.iroh.connection import IrohConnection, close_late
+from gate_p2p.iroh.fast_io import wanted
 from gate_p2p.iroh.generation import Generation, RawConnection, RawEndpoint, RawIncoming, load
 from gate_p2p.transport import ALPN_CONTROL, BindError, DialError, TransportError
 
@@ -47,24 +48,27 @@ class Endpoint:
         listen: str = "127.0.0.1:0",
         alpns: Sequence[str] = (ALPN_CONTROL,),
         *,
+        fast_io: bool | None = None,
         generation: Generation | None = None,
     ) -> Endpoint:
         """Bind `listen` (`ip:port`, port 0 takes a free one) and, in the other IP family, loopback alone.
 
-        `secret_key`: 32 bytes, a new one when None. Raises BindError (port in use, bad address, wrong key).
+        `secret_key`: 32 bytes, a new one when None. `fast_io`: whether `gate_p2p.iroh.fast_io` may be
+        used; None: unless GATE_P2P_FAST_IO=0. Raises BindError (port in use, bad address, wrong key).
         """
         try:
             listen = check_socket_address(listen, port_zero=True)
         except ValueError as error:
             raise BindError(str(error)) from None
         generation = generation or load()
+        fast_io = wanted() if fast_io is None else fast_io
         # Left to itself iroh takes the wildcard of the family that is not named.
         other = "127.0.0.1:0" if listen.startswith("[") else "[::1]:0"
         try:
-            raw = await generation.bind(secret_key, (listen, other), alpns)
+            raw = await generation.bind(secret_key, (listen, other), alpns, fast_io=fast_io)
         except BindError as error:
             try:  # a machine without the other family
-                raw = await generation.bind(secret_key, (listen,), alpns)
+                raw = await generation.bind(secret_key, (listen,), alpns, fast_io=fast_io)
             except BindError as alone:
                 raise alone from None
             if any(is_unspecified(bound) for bound in raw.socket_addresses) and not is_unspecified(listen):
@@ -103,7 +107,7 @@ class Endpoint:
         if not done:
             connecting.add_done_callback(close_late)
             raise DialError(
-                f"cannot reach {address}: no answer in {timeout:g} s: is the node running, the port right?",
+                f"cannot reach {address}: no answer in {timeout:g} s: {self._raw.no_answer}",
                 "no_answer",
             )
         try:
@@ -194,7 +198,9 @@ class Endpoint:
             connection.release()
         self._done.set()
 
-    def _pending(self) -> set[asyncio.Task[Any]]:
-        """Every task with an iroh call in it that is still under way."""
-        acceptor = set() if self._acceptor is None or self._acceptor.done() else {self._acceptor}
+    def _pending(self) -> set[asyncio.Future[Any]]:
+        """What to wait for until no iroh call is under way."""
+        acceptor: set[asyncio.Future[Any]] = (
+            set() if self._acceptor is None or self._acceptor.done() else {self._acceptor}
+        )
         return acceptor.union(self._tasks, *(connection.pending() for connection in self._connections))

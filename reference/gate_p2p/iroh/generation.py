@@ -11,15 +11,33 @@ from collections.abc import Sequence
 from importlib import import_module, metadata
 from typing import Protocol, cast
 
+from gate_p2p.iroh.call import Calls, Done
 from gate_p2p.transport import BindError, CloseInfo
+
+_MODULES = {"1.": "gate_p2p.iroh.iroh1", "0.35.": "gate_p2p.iroh.iroh035"}
 
 
 class RawStream(Protocol):
-    async def read(self, max_bytes: int) -> bytes: ...
-    async def write(self, data: bytes) -> None: ...
+    @property
+    def write_size(self) -> int:
+        """Bytes that one call of `write` should have at most, so that it does not hold up the event loop."""
+        ...
+
+    def read(self, max_bytes: int, done: Done[bytes], under_way: Calls) -> None:
+        """Start a read; `done` may be called before this returns."""
+        ...
+
+    def write(self, data: bytes, done: Done[None], under_way: Calls) -> None:
+        """Start to write all of `data`; `done` may be called before this returns."""
+        ...
+
     async def finish(self) -> None: ...
     async def stopped(self) -> int | None:
         """None when the peer has everything, finish included; else the code it stopped with."""
+        ...
+
+    async def probe(self) -> None:
+        """Raise as `write` would. Beside `stopped`, which keeps iroh 0.35 from writing while it waits."""
         ...
 
     async def reset(self, code: int) -> None: ...
@@ -47,6 +65,11 @@ class RawEndpoint(Protocol):
     def node_id(self) -> str: ...
     @property
     def socket_addresses(self) -> tuple[str, ...]: ...
+    @property
+    def no_answer(self) -> str:
+        """What to look at when a peer does not answer."""
+        ...
+
     async def connect(self, node_id: str, socket_addresses: Sequence[str], alpn: str) -> RawConnection: ...
     async def accept_next(self) -> RawIncoming | None: ...
     async def close(self) -> None: ...
@@ -58,8 +81,15 @@ class Generation(Protocol):
         ...
 
     async def bind(
-        self, secret_key: bytes | None, socket_addresses: Sequence[str], alpns: Sequence[str]
-    ) -> RawEndpoint: ...
+        self,
+        secret_key: bytes | None,
+        socket_addresses: Sequence[str],
+        alpns: Sequence[str],
+        *,
+        fast_io: bool,
+    ) -> RawEndpoint:
+        """Bind exactly these socket addresses, with no relay and no discovery. Raises BindError."""
+        ...
 
 
 def load() -> Generation:
@@ -68,7 +98,7 @@ def load() -> Generation:
         version = metadata.version("iroh")
     except metadata.PackageNotFoundError:
         raise BindError("iroh is not installed: pip install 'gate-p2p[iroh]'") from None
-    major = version.partition(".")[0]
-    if major != "1":
-        raise BindError(f"iroh {version} is not supported here: install iroh>=1.2,<2")
-    return cast("Generation", import_module("gate_p2p.iroh.iroh1"))
+    for prefix, module in _MODULES.items():
+        if version.startswith(prefix):
+            return cast("Generation", import_module(module))
+    raise BindError(f"iroh {version} is not supported here: install iroh>=1.2,<2, or iroh==0.35.0")

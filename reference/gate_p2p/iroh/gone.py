@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gate_p2p.iroh.call import Calls, Done
 from gate_p2p.transport import CloseInfo, ConnectionLost
 
 
@@ -25,19 +26,24 @@ class GoneConnection:
 
 
 class GoneStream:
+    write_size = 1
+
     def __init__(self, error: ConnectionLost) -> None:
         self._error = error
 
-    async def read(self, max_bytes: int) -> bytes:
-        raise self._error
+    def read(self, max_bytes: int, done: Done[bytes], under_way: Calls) -> None:
+        done(None, self._error)
 
-    async def write(self, data: bytes) -> None:
-        raise self._error
+    def write(self, data: bytes, done: Done[None], under_way: Calls) -> None:
+        done(None, self._error)
 
     async def finish(self) -> None:
         raise self._error
 
     async def stopped(self) -> int | None:
+        raise self._error
+
+    async def probe(self) -> None:
         raise self._error
 
     async def reset(self, code: int) -> None:

@@ -12,7 +12,9 @@ from gate_p2p.session.errors import (
     SniStreamUnavailable,
 )
 from gate_p2p.session.events import DialFailed, PeerCapabilities, PeerConnected, PeerLost, SessionEvent
-from gate_p2p.session.inference import InferenceCall, InferenceHandle, InferenceRequest
+from gate_p2p.session.inference import InferenceCall
+from gate_p2p.session.inference_request import InferenceRequest
+from gate_p2p.session.inference_server import InferenceHandle
 from gate_p2p.session.link import Answer, ControlLink
 from gate_p2p.session.peer import Peer
 from gate_p2p.session.policy import NamePolicy, request_policy

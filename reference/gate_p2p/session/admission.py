@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable
 from types import TracebackType
+from typing import NamedTuple
 
 from gate_p2p.core import CloseCode
 from gate_p2p.transport import PeerConnection
 
 REFUSAL = "too many connections: close some, or try later"
+RESERVED_FOR = 35.0  # seconds: 30 from our StreamReady (ST-05), which leaves some time after the reservation
 
 
 class Admission:
@@ -18,20 +22,55 @@ class Admission:
         self.total = total
         self.of_peer = of_peer
         self._open: Counter[str] = Counter()
+        self._reserved: dict[str, deque[float]] = {}  # when each place lapses, the earliest first
 
     def __len__(self) -> int:
+        """How many connections are open; reserved places are not among them."""
         return self._open.total()
+
+    def reserve(self, peer_id: str) -> bool:
+        """Keep a place for the next connection of this peer; False when there is none (ST-05)."""
+        self._lapse()
+        if not self._has_room(peer_id):
+            return False
+        lapses = asyncio.get_running_loop().time() + RESERVED_FOR
+        self._reserved.setdefault(peer_id, deque()).append(lapses)
+        return True
 
     def enter(self, connection: PeerConnection) -> Place | None:
         """A place for the connection, left with the `with` block; None when there is none: it is closed."""
         peer_id = connection.remote_id
-        if self._open[peer_id] >= self.of_peer or len(self) >= self.total:
-            if not self._open[peer_id]:
-                del self._open[peer_id]  # asking costs us no memory
+        self._lapse()
+        if places := self._reserved.get(peer_id):
+            places.popleft()
+            if not places:
+                del self._reserved[peer_id]
+        elif not self._has_room(peer_id):
             connection.close(CloseCode.NOT_AUTHORISED, REFUSAL)
             return None
         self._open[peer_id] += 1
         return Place(self._open, peer_id)
+
+    def _has_room(self, peer_id: str) -> bool:
+        # get: asking costs us no memory
+        of_peer = self._open.get(peer_id, 0) + len(self._reserved.get(peer_id, ()))
+        total = len(self) + sum(map(len, self._reserved.values()))
+        return of_peer < self.of_peer and total < self.total
+
+    def _lapse(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for peer_id, places in tuple(self._reserved.items()):
+            while places and places[0] <= now:
+                places.popleft()
+            if not places:
+                del self._reserved[peer_id]
+
+
+class Service(NamedTuple):
+    """What is done with the connections of one ALPN."""
+
+    admission: Admission
+    serve: Callable[[PeerConnection], Awaitable[None]]
 
 
 class Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gate_p2p.address import check_socket_address
 from gate_p2p.dns.handler import DnsChallengeHandler, DomainRegistrar
 
 if TYPE_CHECKING:
@@ -12,25 +13,33 @@ if TYPE_CHECKING:
 
 
 class SessionBuilder:
-    """Made by `P2PSession.builder()`. Every method returns the builder; `build()` starts the session."""
+    """Made by `P2PSession.builder()`. Every method returns the builder; `build()` starts the session.
+
+    As with the crate a session listens on every IPv4 interface unless told otherwise; `P2PSession(...)` is on
+    loopback.
+    """
 
     def __init__(self, session: type[P2PSession]) -> None:
         self._session = session
-        self._settings: dict[str, Any] = {}
+        self._settings: dict[str, Any] = {"listen": "0.0.0.0:0"}
 
     def _with(self, **settings: Any) -> SessionBuilder:
         self._settings |= settings
         return self
 
     def with_port(self, port: int) -> SessionBuilder:
-        """Listen on this port of every IPv4 interface; 0 takes a free one. Raises ValueError."""
+        """Listen on this port of every IPv4 interface; 0, the default, means a free one."""
         if not 0 <= port <= 65535:
             raise ValueError(f"a port is 0 to 65535, got {port}")
         return self._with(listen=f"0.0.0.0:{port}")
 
     def with_listen(self, address: str) -> SessionBuilder:
-        """Listen on `ip:port`."""
+        """Listen on `ip:port` alone, instead of a port of every interface."""
         return self._with(listen=address)
+
+    def with_advertise(self, address: str) -> SessionBuilder:
+        """Have `node_addr` say this `ip:port`, the one that others dial. Raises ValueError."""
+        return self._with(advertise=check_socket_address(address))
 
     def with_private_key(self, secret_key: bytes) -> SessionBuilder:
         """Be the node with this Ed25519 secret, 32 bytes. Raises ValueError for another length."""
@@ -38,7 +47,9 @@ class SessionBuilder:
             raise ValueError(f"a private key has 32 bytes, got {len(secret_key)}")
         return self._with(secret_key=bytes(secret_key))
 
-    with_identity = with_private_key
+    def with_identity(self, secret_key: bytes) -> SessionBuilder:
+        """The same as `with_private_key`."""
+        return self.with_private_key(secret_key)
 
     def with_generated_identity(self) -> SessionBuilder:
         """Be a new node, with an id that nobody has seen. The default."""
@@ -69,7 +80,7 @@ class SessionBuilder:
         return self._with(suffix=suffix, allowed=allowed)
 
     async def build(self) -> P2PSession:
-        """A started session, to be ended by `aclose()` or as `async with`. Raises BindError."""
+        """A started session; `async with await builder.build() as session` ends it too. Raises BindError."""
         session = self._session(**self._settings)
         await session.start()
         return session

@@ -13,10 +13,12 @@ from gate_p2p.core import (
     Connection,
     Established,
     Event,
+    Limits,
     Policy,
     Request,
     Terminated,
 )
+from gate_p2p.session.budget import OVER_BUDGET, FrameBudget
 from gate_p2p.session.errors import PeerNotConnected
 from gate_p2p.session.events import PeerCapabilities, PeerConnected, PeerLost, SessionEvent
 from gate_p2p.session.link import Answer, ControlLink
@@ -32,7 +34,8 @@ STREAM_WITHIN = 10.0  # seconds for the dialer to open its stream, the same as f
 class ControlConnections:
     """Every control connection of one session, whoever dialled.
 
-    `handle(request, peer_id)` carries out what a peer asks for; `tell` hears of peers that come and go.
+    `handle(request, peer_id)` carries out what a peer asks for; `tell` hears of peers that come and go;
+    `budget` bounds their unfinished frames; `limits` are those of each control stream.
     """
 
     def __init__(
@@ -41,7 +44,11 @@ class ControlConnections:
         names: NamePolicy | None,
         handle: Callable[[Request, str], Awaitable[Answer]],
         tell: Callable[[SessionEvent], None],
+        budget: FrameBudget,
+        limits: Limits | None = None,
     ) -> None:
+        self._budget = budget
+        self._limits = limits
         self._capabilities = capabilities
         self._names = names
         self._handle = handle
@@ -82,35 +89,43 @@ class ControlConnections:
     # -- one connection
 
     async def dialled(
-        self, connection: PeerConnection, node_id: str, established: Callable[[], None]
+        self, connection: PeerConnection, node_id: str, connected: Callable[[bool], None]
     ) -> Terminated:
-        """Speak on a connection that we dialled until it is over. Raises ConnectionLost."""
+        """Speak on a connection that we dialled until it is over. Raises TransportError.
+
+        `connected(True)` is called after the handshake, `connected(False)` when the conversation is over.
+        """
         try:
             stream = await connection.open_stream()
             core = Connection.dialer(
                 node_id=node_id,
                 capabilities=self._capabilities,
                 now=asyncio.get_running_loop().time(),
+                limits=self._limits,
                 policy=self._policy(connection.remote_id),
             )
-            return await self._drive(core, connection, stream, established)
+            return await self._drive(core, connection, stream, connected)
         finally:
             connection.close(CloseCode.DONE)
 
     async def accepted(self, connection: PeerConnection, node_id: str) -> None:
         """Speak on a connection that the peer dialled until it is over. Raises TransportError."""
+        opened = asyncio.get_running_loop().time()  # the time for the Handshake begins here (HS-14)
         try:
-            async with asyncio.timeout(STREAM_WITHIN):
-                stream = await connection.accept_stream()
+            try:
+                async with asyncio.timeout(STREAM_WITHIN):
+                    stream = await connection.accept_stream()
+            except TimeoutError:
+                connection.close(CloseCode.HANDSHAKE_FAILED, "no control stream in time")
+                return
             core = Connection.acceptor(
                 node_id=node_id,
                 capabilities=self._capabilities,
-                now=asyncio.get_running_loop().time(),
+                now=opened,
+                limits=self._limits,
                 policy=self._policy(connection.remote_id),
             )
             await self._drive(core, connection, stream, None)
-        except TimeoutError:
-            connection.close(CloseCode.HANDSHAKE_FAILED, "no control stream in time")
         finally:
             connection.close(CloseCode.DONE)
 
@@ -125,7 +140,7 @@ class ControlConnections:
         core: Connection,
         connection: PeerConnection,
         stream: PeerStream,
-        established: Callable[[], None] | None,
+        connected: Callable[[bool], None] | None,
     ) -> Terminated:
         peer_id = connection.remote_id
         was_established = False
@@ -134,12 +149,14 @@ class ControlConnections:
             nonlocal was_established
             if isinstance(event, Established):
                 was_established = True
-                if established is not None:
-                    established()
-                self._tell(PeerConnected(peer_id, event.capabilities, established is not None))
+                if connected is not None:
+                    connected(True)
+                self._tell(PeerConnected(peer_id, event.capabilities, connected is not None))
             elif isinstance(event, CapabilitiesRenewed):
                 self._tell(PeerCapabilities(peer_id, event.capabilities))
             elif isinstance(event, Terminated):
+                if connected is not None:
+                    connected(False)
                 _log.debug("%s: control stream over: %s (code %d)", peer_id, event.reason, event.code)
 
         link = ControlLink(
@@ -147,18 +164,21 @@ class ControlConnections:
             ConnectionTransport(connection, stream),
             handle=lambda request: self._handle(request, peer_id),
             on_event=on_event,
+            on_read=lambda: share.hold(core.unfinished),
         )
+        share = self._budget.share(peer_id, lambda: link.close(CloseCode.NOT_AUTHORISED, OVER_BUDGET))
         links = self._links.setdefault(peer_id, [])
         links.append(link)
         ends = {self._spawn(refuse_streams(connection))}
         try:
             terminated = await link.run()
         finally:
+            share.hold(0)
             links.remove(link)
             if not links:
                 self._links.pop(peer_id, None)
-        if was_established:
-            ends.add(self._spawn(self._tell_lost(connection, terminated)))
+            if was_established:  # told of even when this task is cancelled
+                ends.add(self._spawn(self._tell_lost(connection, core.close_reason)))
         await asyncio.wait(ends)
         return terminated
 
@@ -168,10 +188,10 @@ class ControlConnections:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _tell_lost(self, connection: PeerConnection, terminated: Terminated) -> None:
+    async def _tell_lost(self, connection: PeerConnection, reason: str) -> None:
         end = await connection.wait_closed()
-        said = f": {end.reason}" if end.by_peer and end.reason not in terminated.reason else ""
-        self._tell(PeerLost(connection.remote_id, end.code, terminated.reason + said))
+        said = f": {end.reason}" if end.by_peer and end.reason not in reason else ""
+        self._tell(PeerLost(connection.remote_id, end.code, reason + said))
 
 
 async def refuse_streams(connection: PeerConnection) -> None:

@@ -23,6 +23,11 @@ from gate_p2p.session.link import Answer
 class SniSupply(Protocol):
     """What opens SNI-proxy streams to one peer."""
 
+    @property
+    def serving(self) -> bool:
+        """Whether this peer may have any."""
+        ...
+
     def open_one(self) -> bool:
         """Begin to open one more stream; False when as many as it keeps are under way or open."""
         ...
@@ -34,7 +39,8 @@ class Handlers:
 
     dns: DnsChallengeHandler | None = None
     registrar: DomainRegistrar | None = None
-    inference: bool = False
+    reserve_inference: Callable[[str], bool] | None = None
+    """Keeps a place for an inference connection of a peer; False when there is none (ST-05)."""
     sni_supplies: Mapping[str, SniSupply] = field(default_factory=dict)
 
     def tell_presence(self, event: SessionEvent, is_connected: Callable[[str], bool]) -> None:
@@ -55,9 +61,7 @@ class Handlers:
             case RequestSniStream():
                 return self._sni_stream(peer_id)
             case RequestInferenceStream():
-                if self.inference:
-                    return Answer()
-                return Answer("this node serves no inference", FailureCode.UNSUPPORTED)
+                return self._inference_stream(peer_id)
             case DomainRegistrationRequest():
                 return await self._registration(request, peer_id)
 
@@ -74,9 +78,16 @@ class Handlers:
             return Answer(str(error) or "the DNS challenge failed", error.code)
         return Answer()
 
+    def _inference_stream(self, peer_id: str) -> Answer:
+        if self.reserve_inference is None:
+            return Answer("this node serves no inference", FailureCode.UNSUPPORTED)
+        if not self.reserve_inference(peer_id):
+            return Answer("as many inference streams as this node serves are open already", FailureCode.QUOTA)
+        return Answer()
+
     def _sni_stream(self, peer_id: str) -> Answer:
         supply = self.sni_supplies.get(peer_id)
-        if supply is None:
+        if supply is None or not supply.serving:
             return Answer("this node opens no SNI-proxy streams", FailureCode.UNSUPPORTED)
         if not supply.open_one():
             return Answer("as many SNI-proxy streams as this node opens are open already", FailureCode.QUOTA)

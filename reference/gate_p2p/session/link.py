@@ -21,6 +21,7 @@ from gate_p2p.core import (
     Event,
     FailureCode,
     NodeAddr,
+    PingReceived,
     Request,
     RequestFailed,
     RequestReceived,
@@ -31,12 +32,13 @@ from gate_p2p.core import (
     Terminated,
 )
 from gate_p2p.session.errors import RequestError
-from gate_p2p.transport import ControlTransport, TransportError
+from gate_p2p.transport import ControlTransport, EagerTransport, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
 
-WRITE_CHUNK = 65536  # bytes taken from the core at once: answers to a flood leave in few writes
+WRITE_CHUNK = 131072  # bytes taken from the core at once: the answers to all that was read leave in one write
 DELIVERY = 1.0  # seconds the peer gets to have our last bytes before the connection is closed
+ANSWER_WITHIN = 300.0  # seconds that a handler has for its answer (RQ-14)
 HANDLER_END = 5.0  # seconds a cancelled handler may take to clean up before the link gives up waiting for it
 
 
@@ -54,7 +56,8 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class ControlLink:
     """Call `run()` once; it returns when the stream is over and the transport is closed.
 
-    `handle` carries out the peer's requests, side by side; `on_event` sees every event of the core, in order.
+    `handle` carries out the peer's requests, side by side; `on_event` sees every event of the core, in order;
+    `on_read` is called whenever the core has taken bytes of the peer.
     """
 
     def __init__(
@@ -64,11 +67,14 @@ class ControlLink:
         *,
         handle: Handler,
         on_event: Callable[[Event], None] | None = None,
+        on_read: Callable[[], None] | None = None,
     ) -> None:
         self.connection = connection
         self.transport = transport
+        self._eager = transport if isinstance(transport, EagerTransport) else None
         self._handle = handle
         self._on_event = on_event
+        self._on_read = on_read
         self._loop = asyncio.get_running_loop()
         self._futures: dict[str, asyncio.Future[Response]] = {}
         self._handlers: set[asyncio.Task[None]] = set()
@@ -99,8 +105,10 @@ class ControlLink:
             self._disarm()
             code = self.connection.close_code
             self.transport.close(code if code is not None else CloseCode.DONE, self.connection.close_reason)
-            await self._wind_up(reader)
-            self._ended.set()
+            try:
+                await self._wind_up(reader)
+            finally:  # cancelled once more: whoever waits for the end has waited long enough
+                self._ended.set()
         assert self.terminated is not None
         return self.terminated
 
@@ -138,12 +146,22 @@ class ControlLink:
                 await self._flush()
                 return
             self._after(self.connection.receive_data(data, now), flush=False)
-            await self._flush()
+            if self._on_read is not None:
+                self._on_read()
+            if not self._push():
+                await self._flush()
 
     def _reader_done(self, reader: asyncio.Task[None]) -> None:
-        if not reader.cancelled() and (error := reader.exception()) is not None:
-            _log.error("%s: reading failed in an unexpected way", self.transport.remote_id, exc_info=error)
-            self._lose(Exception(f"reading failed: {error!r}"))
+        self._lose_if_broken(reader, "reading")
+
+    def _flushed(self, flush: asyncio.Task[None]) -> None:
+        self._flushes.discard(flush)
+        self._lose_if_broken(flush, "writing")
+
+    def _lose_if_broken(self, task: asyncio.Task[None], what: str) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: %s failed in an unexpected way", self.transport.remote_id, what, exc_info=error)
+            self._lose(Exception(f"{what} failed: {error!r}"))
 
     def _lose(self, error: Exception) -> None:
         self._lost = True
@@ -152,15 +170,29 @@ class ControlLink:
 
     def _after(self, events: list[Event], *, flush: bool = True) -> None:
         """The rest of the canonical loop: handle events, re-arm, flush, end when the core has finished."""
+        silent = self._on_event is None
         for event in events:
+            if silent and type(event) is PingReceived:
+                continue  # answered by the core; a peer can send thousands of them a second
             self._dispatch(event)
         self._arm()
-        if flush and not self._writing.locked():  # who writes already takes the new bytes along
+        if flush and not self._writing.locked() and not self._push():  # who writes takes the new bytes along
             task = self._loop.create_task(self._flush())
             self._flushes.add(task)
-            task.add_done_callback(self._flushes.discard)
+            task.add_done_callback(self._flushed)
         if self.connection.finished:
             self._over.set()
+
+    def _push(self) -> bool:
+        """Hand over everything that is to be sent, where the transport takes that at once; else False."""
+        eager = self._eager
+        if eager is None or self._lost or self._writing.locked():
+            return False
+        while eager.has_room:
+            if not (out := self.connection.data_to_send(WRITE_CHUNK)):
+                return True
+            eager.write_soon(out, self._lose)
+        return False
 
     async def _flush(self) -> None:
         if self._lost:
@@ -174,8 +206,8 @@ class ControlLink:
 
     def _arm(self) -> None:
         deadline = self.connection.next_deadline()
-        if deadline == self._armed_for:
-            return
+        if self._armed_for is not None and deadline is not None and self._armed_for <= deadline:
+            return  # every message moves the deadline; a timer that comes early finds nothing due
         self._disarm()
         if deadline is not None:
             self._armed_for = deadline
@@ -197,7 +229,7 @@ class ControlLink:
             return
         goodbye = self._loop.create_task(self._finish_stream())
         self._flushes.add(goodbye)  # never cancelled: closing the transport ends it
-        goodbye.add_done_callback(self._flushes.discard)
+        goodbye.add_done_callback(self._flushed)
         await asyncio.wait({goodbye}, timeout=DELIVERY)
 
     async def _finish_stream(self) -> None:
@@ -250,13 +282,19 @@ class ControlLink:
             self._on_event(event)
 
     async def _carry_out(self, request: Request) -> None:
+        patience = asyncio.timeout(ANSWER_WITHIN)
         try:
-            answer = await self._handle(request)
+            async with patience:
+                answer = await self._handle(request)
             self._answer(request, answer)
         except (Exception, asyncio.CancelledError) as error:
             task = asyncio.current_task()
             if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
                 raise
+            if isinstance(error, TimeoutError) and patience.expired():
+                late = Answer(f"not done within {ANSWER_WITHIN:g} s", FailureCode.TIMED_OUT)
+                self._answer(request, late)
+                return
             # whatever a handler raises, or says that cannot be sent, must neither end the stream nor stay
             # unanswered; a CancelledError here comes from something that the handler waited for
             _log.exception("%s: the handler of %r failed", self.transport.remote_id, request)

@@ -3,30 +3,44 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from gate_p2p.address import NodeAddress
 from gate_p2p.session.backoff import Backoff
 from gate_p2p.transport import TransportError
 
+_log = logging.getLogger("gate_p2p.session")
+
+STEADY = 10.0  # seconds that a connection lasts before its loss is dialled again without the pauses of before
+
+Connect = Callable[[NodeAddress, Callable[[bool], None]], Awaitable[str]]
+"""`connect(address, connected)` dials and speaks, and returns why the connection ended.
+
+It calls `connected(True)` after the handshake, `connected(False)` when the conversation is over. Raises
+TransportError when there was no connection, or it was lost before the stream was open.
+"""
+
 
 class Peer:
-    """The handle that `P2PSession.add_peer` returns.
+    """The handle that `P2PSession.add_peer` returns: a peer that is dialled until it is removed.
 
-    `connect(address, established)` dials, calls `established` after the handshake, and returns why the
-    connection ended; it raises TransportError when there was none. `on_failed(error, retry_in)` hears of it.
-    Without `keep_trying` a first dial that fails is the last.
+    `address`: where the next dial goes. `node_id`: the peer's id, 64 lowercase hex.
     """
 
     def __init__(
         self,
         address: NodeAddress,
-        connect: Callable[[NodeAddress, Callable[[], None]], Awaitable[str]],
+        connect: Connect,
         on_failed: Callable[[str, float], None],
         backoff: Backoff | None = None,
         *,
         keep_trying: bool = True,
     ) -> None:
+        """`on_failed(reason, retry_in)` hears of each end after which a dial follows, in `retry_in` seconds.
+
+        Without `keep_trying` a first dial that fails is the last.
+        """
         self.address = address
         self.node_id = address.node_id
         self._connect = connect
@@ -35,8 +49,11 @@ class Peer:
         self._keep_trying = keep_trying
         self._removed = False
         self._connected = asyncio.Event()
-        self._first: asyncio.Future[TransportError | None] = asyncio.get_running_loop().create_future()
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._since = 0.0
+        self._loop = asyncio.get_running_loop()
+        self._first: asyncio.Future[TransportError | None] = self._loop.create_future()
+        self._task = self._loop.create_task(self._run())
+        self._task.add_done_callback(self._over)
 
     @property
     def given_up(self) -> bool:
@@ -45,7 +62,7 @@ class Peer:
 
     @property
     def connected(self) -> bool:
-        """Whether the handshake on this peer's current connection is done."""
+        """Whether a connection that we dialled is established at this moment."""
         return self._connected.is_set()
 
     async def wait_connected(self) -> None:
@@ -54,55 +71,71 @@ class Peer:
         Raises TransportError when no more dials follow: the peer was removed, the session closed, or the
         first dial failed and was to be the last.
         """
-        connected = asyncio.get_running_loop().create_task(self._connected.wait())
-        try:
-            await asyncio.wait({connected, self._task}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            connected.cancel()
         if not self._connected.is_set():
+            connected = self._loop.create_task(self._connected.wait())
+            try:
+                await asyncio.wait({connected, self._task}, return_when=asyncio.FIRST_COMPLETED)
+                if connected.done():
+                    return
+            finally:
+                connected.cancel()
             await self.first_attempt()
-            raise TransportError(f"{self.address} is not dialled any more")
+            raise self._no_more()
 
     async def first_attempt(self) -> None:
         """Wait for the first dial; raises its TransportError when it failed."""
         error = await asyncio.shield(self._first)
         if error is not None:
-            raise error
+            raise error.with_traceback(None)
 
     async def _run(self) -> None:
-        while True:
+        while not self._removed:
             try:
-                reason = await self._connect(self.address, self._established)
+                reason = await self._connect(self.address, self._is_connected)
             except TransportError as error:
                 reason = str(error)
                 self._settle_first(error)
-            if self._connected.is_set():
-                self._connected.clear()
-            else:
-                self._settle_first(TransportError(f"{self.address} ended the handshake: {reason}"))
-            if self._removed or not self._keep_trying:
+            self._is_connected(False)
+            self._settle_first(TransportError(f"{self.address} ended the handshake: {reason}"))
+            if not self._keep_trying or self._removed:
                 return
             delay = self._backoff.next_delay()
             self._on_failed(reason, delay)
             await asyncio.sleep(delay)
 
-    def _established(self) -> None:
-        self._connected.set()
-        self._backoff.reset()
-        self._keep_trying = True
-        self._settle_first(None)
+    def _is_connected(self, now: bool) -> None:
+        if now:
+            self._since = self._loop.time()
+            self._keep_trying = True
+            self._connected.set()
+            self._settle_first(None)
+        elif self._connected.is_set():
+            self._connected.clear()
+            # one that is gone at once, again and again, is not dialled every half second for ever
+            if self._loop.time() - self._since >= STEADY:
+                self._backoff.reset()
 
     def _settle_first(self, error: TransportError | None) -> None:
         if not self._first.done():
+            if error is not None:
+                error.__traceback__ = None  # it would keep the frames of the dial for as long as this handle
             self._first.set_result(error)
+
+    def _no_more(self) -> TransportError:
+        return TransportError(f"{self.address} is not dialled any more")
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._connected.clear()
+        self._settle_first(self._no_more())
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("%s: dialling ended in an unexpected way", self.address, exc_info=error)
 
     def dial_no_more(self) -> None:
         """Let the connection that there is, or the dial under way, be the last."""
         self._removed = True
 
     async def aclose(self) -> None:
-        """Dial no more. The connection, if there is one, is closed by the session before."""
+        """Dial no more, and end the dial or the connection that there is."""
         self._removed = True
         self._task.cancel()
         await asyncio.wait({self._task})
-        self._settle_first(TransportError(f"{self.address} is not dialled any more"))

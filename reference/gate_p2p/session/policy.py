@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from gate_p2p.core import (
     DnsChallengeCleanup,
@@ -13,7 +13,9 @@ from gate_p2p.core import (
     Refusal,
     Request,
 )
-from gate_p2p.node_names import names_node
+from gate_p2p.dns.handler import DomainRegistrar
+from gate_p2p.node_names import id_from_label
+from gate_p2p.session.names import RecordingRegistrar, ShortLabels
 
 ANY_PEER = "*"
 MAX_IN_FLIGHT = (
@@ -36,13 +38,36 @@ class NamePolicy:
     def __init__(self, suffix: str, allowed: Mapping[str, Iterable[str]] | None = None) -> None:
         self._suffix = labels(suffix)
         self._allowed = {peer: {labels(name) for name in names} for peer, names in (allowed or {}).items()}
+        self._registered: dict[str, str] = {}
+        self._short = ShortLabels()
 
     def may_act_for(self, peer_id: str, domain: str) -> bool:
         """Whether the peer with this id, proved by the transport, may ask for challenges under `domain`."""
         name = labels(domain)
-        if name[1:] == self._suffix and names_node(name[0], peer_id):
-            return True
-        return any(name in self._allowed.get(peer, ()) for peer in (peer_id, ANY_PEER))
+        if name[1:] == self._suffix and (node := id_from_label(name[0])) is not None:
+            return node == peer_id or (peer_id.startswith(node) and self._short.claim(node, peer_id))
+        return self._registered.get(".".join(name)) == peer_id or any(
+            name in self._allowed.get(peer, ()) for peer in (peer_id, ANY_PEER)
+        )
+
+    def recording(self, registrar: DomainRegistrar) -> DomainRegistrar:
+        """The registrar, whose names are from now on the peers' that get them (AU-04)."""
+        return RecordingRegistrar(registrar, self._registered)
+
+    def peer_of(self, server_name: str, nodes: Collection[str]) -> str | None:
+        """The peer that visitors of this name are led to (SP-10): that of the name itself, else of the name
+        without its first label, which a wildcard certificate covers. `nodes`: the peers that are connected.
+        """
+        name = labels(server_name)
+        return self._owner(name, nodes) or self._owner(name[1:], nodes)
+
+    def _owner(self, name: tuple[str, ...], nodes: Collection[str]) -> str | None:
+        if name[1:] == self._suffix and (node := id_from_label(name[0])) is not None:
+            return node if len(node) == 64 else self._short.find(node, nodes)
+        if (peer := self._registered.get(".".join(name))) is not None:
+            return peer
+        given = [peer for peer, names in self._allowed.items() if name in names and peer != ANY_PEER]
+        return next((peer for peer in given if peer in nodes), given[0] if given else None)
 
 
 def request_policy(

@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from typing import Any
 
 from gate_p2p.address import NodeAddress, check_socket_address
-from gate_p2p.core import CloseCode
+from gate_p2p.core import CloseCode, Limits, LocalProtocolError
 from gate_p2p.dns.handler import DnsChallengeHandler, DomainRegistrar
-from gate_p2p.session.admission import Admission
+from gate_p2p.session.admission import Admission, Service
+from gate_p2p.session.budget import FrameBudget
 from gate_p2p.session.builder import SessionBuilder
 from gate_p2p.session.control import ControlConnections
 from gate_p2p.session.endpoint import Bind, bind_iroh
 from gate_p2p.session.errors import SessionClosed
 from gate_p2p.session.events import DialFailed, SessionEvent
 from gate_p2p.session.handlers import Handlers
-from gate_p2p.session.inference import InferenceCall, InferenceClient, InferenceHandle, InferenceServer
+from gate_p2p.session.inference import InferenceCall, InferenceClient
+from gate_p2p.session.inference_server import InferenceHandle, InferenceServer
 from gate_p2p.session.link import ControlLink
 from gate_p2p.session.peer import Peer
 from gate_p2p.session.policy import NamePolicy
 from gate_p2p.session.sni_pool import SniProxyHandle, SniStreamPool
-from gate_p2p.session.sni_supply import OnSniStream, SniStreamSupply
+from gate_p2p.session.sni_supply import IDLE, OnSniStream, SniStreamSupply
 from gate_p2p.text import one_line
 from gate_p2p.transport import (
     ALPN_CONTROL,
@@ -35,23 +37,17 @@ from gate_p2p.transport import (
 
 _log = logging.getLogger("gate_p2p.session")
 
+# Seconds for a dial: one begun with a process that then died gets nowhere, although the peer may be back.
+DIAL_WITHIN = 10.0
 DEFAULT_SUFFIX = "private.example"
 
 # Connections that peers opened: in all, and of one peer.
-# A control connection may hold a frame of 10 MiB that never gets complete. A peer needs one, and a suite with
-# 64 cases side by side stays below the second number.
+# A peer needs one control connection, and a suite with 64 cases side by side stays below the second number.
 CONTROL_CONNECTIONS = (1024, 256)
 # A request of up to 10 MiB each; one upstream serves no more at once.
 INFERENCE_CONNECTIONS = (256, 64)
 # Idle or with one browser's TCP connection each; nothing is kept of them but Iroh's windows.
 SNI_PROXY_CONNECTIONS = (4096, 256)
-
-
-class Service(NamedTuple):
-    """What is done with the connections of one ALPN."""
-
-    admission: Admission
-    serve: Callable[[PeerConnection], Awaitable[None]]
 
 
 class P2PSession:
@@ -60,7 +56,8 @@ class P2PSession:
     `listen`: `ip:port`, port 0 takes a free one. `advertise`: the `ip:port` others dial, if it is another.
     `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to serve and to
     advertise; a `dns_challenge_handler` implies the last. `registrar`: gives names to peers that ask for one
-    (DR-01). `suffix`, `allowed`: see `NamePolicy`. `bind`: what makes the endpoint, on Iroh by default.
+    (DR-01). `suffix`, `allowed`: see `NamePolicy`. `limits`: the bounds of each control stream. `bind`: what
+    makes the endpoint, on Iroh by default.
     """
 
     def __init__(
@@ -76,6 +73,7 @@ class P2PSession:
         registrar: DomainRegistrar | None = None,
         suffix: str = DEFAULT_SUFFIX,
         allowed: Mapping[str, Iterable[str]] | None = None,
+        limits: Limits | None = None,
         bind: Bind = bind_iroh,
     ) -> None:
         self._bind = bind
@@ -87,31 +85,41 @@ class P2PSession:
             "sni_proxy": sni_proxy,
             "dns_challenge": dns_challenge or dns_challenge_handler is not None,
         }
+        self._budget = FrameBudget()
         self._supplies: dict[str, SniStreamSupply] = {}
-        self._handlers = Handlers(
-            dns=dns_challenge_handler, registrar=registrar, inference=inference, sni_supplies=self._supplies
-        )
+        self._names = NamePolicy(suffix, allowed)
+        if registrar is not None:
+            registrar = self._names.recording(registrar)
+        self._handlers = Handlers(dns=dns_challenge_handler, registrar=registrar, sni_supplies=self._supplies)
         # nobody acts for a name where nothing is done for names
         named = dns_challenge_handler is not None or registrar is not None
         self._control = ControlConnections(
             tuple(name for name, here in offered.items() if here),
-            NamePolicy(suffix, allowed) if named else None,
+            self._names if named else None,
             self._handlers.carry_out,
             self._tell,
+            self._budget,
+            limits,
         )
         self._inference_client = InferenceClient(self._control, self._dial)
         self._services = {ALPN_CONTROL: Service(Admission(*CONTROL_CONNECTIONS), self._accepted_control)}
         self._inference_handle: InferenceHandle | None = None
         self._sni_proxy_handle: SniProxyHandle | None = None
+        self._sni_pool: SniStreamPool | None = None
+        self._inference_server: InferenceServer | None = None
         if inference:
-            server = InferenceServer(self._control.is_connected)
+            self._inference_server = server = InferenceServer(self._control.is_connected, self._budget)
             self._inference_handle = server.handle
-            self._services[ALPN_INFERENCE] = Service(Admission(*INFERENCE_CONNECTIONS), server.accepted)
+            admission = Admission(*INFERENCE_CONNECTIONS)
+            self._handlers.reserve_inference = admission.reserve
+            self._services[ALPN_INFERENCE] = Service(admission, server.accepted)
         if sni_proxy:
-            pool = SniStreamPool(self._control)
+            self._sni_pool = pool = SniStreamPool(self._control)
             self._sni_proxy_handle = pool.handle
             self._services[ALPN_SNI_PROXY] = Service(Admission(*SNI_PROXY_CONNECTIONS), pool.accepted)
         self._endpoint: Endpoint | None = None
+        self._starting = False
+        self._closing: asyncio.Task[None] | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._peers: dict[str, Peer] = {}
@@ -126,9 +134,13 @@ class P2PSession:
 
     async def start(self) -> None:
         """Bind and accept. Raises BindError."""
-        if self._endpoint is not None:
+        if self._starting or self._endpoint is not None or self._closing is not None:
             raise RuntimeError("the session has been started already")
-        self._endpoint = await self._bind(self._secret_key, self._listen, tuple(self._services))
+        self._starting = True
+        try:
+            self._endpoint = await self._bind(self._secret_key, self._listen, tuple(self._services))
+        finally:
+            self._starting = False
         self._accepting = asyncio.get_running_loop().create_task(self._accept(self._endpoint))
 
     async def aclose(self, code: CloseCode = CloseCode.SHUTTING_DOWN, reason: str = "shutting down") -> None:
@@ -136,12 +148,26 @@ class P2PSession:
 
         Takes as long as the slowest farewell: at rest milliseconds, 1 s while a peer does not read, about 3 s
         while a dial is under way, which Iroh gives up in its own time, and never more than some 10 s.
+        Again waits for the same end; when the caller is cancelled, closing goes on without it.
         """
-        endpoint, self._endpoint = self._endpoint, None
-        if endpoint is None or self._accepting is None:
-            return
+        if self._closing is None:
+            endpoint, self._endpoint = self._endpoint, None
+            if endpoint is None:
+                return
+            self._closing = asyncio.get_running_loop().create_task(self._close(endpoint, code, reason))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, endpoint: Endpoint, code: CloseCode, reason: str) -> None:
+        assert self._accepting is not None
         self._accepting.cancel()
-        await asyncio.gather(*(supply.aclose() for supply in self._supplies.values()))
+        for peer in self._peers.values():
+            peer.dial_no_more()
+        if self._sni_pool is not None:
+            self._sni_pool.close(code, reason)
+        await asyncio.gather(*(supply.aclose(code, reason) for supply in self._supplies.values()))
+        self._inference_client.close(code, reason)
+        if self._inference_server is not None:
+            self._inference_server.close(code, reason)
         await self._control.close(code, reason)
         await asyncio.gather(*(peer.aclose() for peer in self._peers.values()))
         await endpoint.aclose()
@@ -150,7 +176,9 @@ class P2PSession:
         await self._control.wait_settled()
 
     async def __aenter__(self) -> P2PSession:
-        await self.start()
+        """Start, unless the builder has done so."""
+        if self._endpoint is None:
+            await self.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -208,7 +236,11 @@ class P2PSession:
         return peer
 
     async def remove_peer(self, peer_id: str) -> None:
-        """Dial this peer no more, and close every connection with it; an unknown one is no error."""
+        """Dial this peer no more, and close the control connections with it; an unknown one is no error.
+
+        SNI-proxy streams that we supply it with end too. Other streams in use go on (CL-11), and if it dials
+        us it is served as before.
+        """
         self._running()
         peer = self._peers.pop(peer_id, None)
         if supply := self._supplies.pop(peer_id, None):
@@ -249,7 +281,12 @@ class P2PSession:
         return await self._link(peer_id).request_domain_registration(address, timeout)
 
     async def request_sni_stream(self, peer_id: str, domain: str, timeout: float | None = None) -> None:
-        """Ask a daemon for one more SNI-proxy stream (ST-01); it arrives at `take_sni_proxy_handle`."""
+        """Ask a daemon for one more SNI-proxy stream (ST-01), which joins those of `take_sni_proxy_handle`.
+
+        That handle asks by itself when it has none. Raises LocalProtocolError without `sni_proxy` (ST-07).
+        """
+        if self._sni_pool is None:
+            raise LocalProtocolError("this session takes no SNI-proxy streams: give it sni_proxy=True")
         await self._link(peer_id).request_sni_stream(domain, timeout)
 
     async def request_inference_stream(self, peer_id: str, timeout: float | None = None) -> None:
@@ -280,12 +317,24 @@ class P2PSession:
         handle, self._sni_proxy_handle = self._sni_proxy_handle, None
         return handle
 
-    def supply_sni_streams(self, peer_id: str, on_stream: OnSniStream, *, idle: int = 4) -> SniStreamSupply:
+    def peer_of(self, server_name: str) -> str | None:
+        """The peer that visitors of this name are led to (SP-10): by `suffix`, `allowed` and registrations.
+
+        `server_name`: in any case, without a trailing dot. The peer need not be connected.
+        """
+        return self._names.peer_of(server_name, self._control.peers())
+
+    def supply_sni_streams(
+        self, peer_id: str, on_stream: OnSniStream, *, idle: int = IDLE
+    ) -> SniStreamSupply:
         """Keep `idle` READY streams at a relay, and more when it asks; `on_stream` serves what comes on one.
 
-        Ends with the session, or with `SniStreamSupply.aclose()`.
+        Ends with the session, with `remove_peer`, or with `SniStreamSupply.aclose()`. Raises RuntimeError
+        when this relay is supplied already.
         """
         self._running()
+        if peer_id in self._supplies and not self._supplies[peer_id].closed:
+            raise RuntimeError(f"{peer_id} is supplied with SNI-proxy streams already")
         supply = self._supplies[peer_id] = SniStreamSupply(
             peer_id, self._control, self._dial, on_stream, idle
         )
@@ -299,10 +348,11 @@ class P2PSession:
         address = NodeAddress(peer_id, ()) if peer is None else peer.address
         return await self._running().dial(address, alpn)
 
-    async def _connect(self, address: NodeAddress, established: Callable[[], None]) -> str:
-        endpoint = self._running()
-        connection = await endpoint.dial(address, ALPN_CONTROL)
-        terminated = await self._control.dialled(connection, endpoint.node_id, established)
+    async def _connect(self, address: NodeAddress, connected: Callable[[bool], None]) -> str:
+        if (endpoint := self._endpoint) is None:
+            raise TransportError("the session is closed")
+        connection = await endpoint.dial(address, ALPN_CONTROL, DIAL_WITHIN)
+        terminated = await self._control.dialled(connection, endpoint.node_id, connected)
         return terminated.reason
 
     async def _accept(self, endpoint: Endpoint) -> None:
@@ -319,6 +369,8 @@ class P2PSession:
                 await service.serve(connection)
             except (TransportError, SessionClosed) as error:
                 _log.debug("%s: %s: %s", connection.remote_id, connection.alpn, error)
+            except Exception:  # noqa: BLE001  a bug met by one peer must not be silent, nor harm another
+                _log.exception("%s: %s: serving a connection failed", connection.remote_id, connection.alpn)
             finally:
                 connection.close(CloseCode.DONE)
 
@@ -334,8 +386,11 @@ class P2PSession:
     def _tell(self, event: SessionEvent) -> None:
         if self._endpoint is None and isinstance(event, DialFailed):
             return  # closing: there is no next dial
+        self._handlers.tell_presence(event, self._control.is_connected)
         if supply := self._supplies.get(event.peer_id):
             supply.wake()
+        if self._sni_pool is not None:
+            self._sni_pool.wake(event.peer_id)
         _log.info("%s", one_line(str(event)))  # a peer chose some of the words
         for callback in tuple(self._subscribers):
             try:

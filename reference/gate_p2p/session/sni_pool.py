@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from contextlib import suppress
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
-from gate_p2p.core import CloseCode, LocalProtocolError
-from gate_p2p.session.control import ControlConnections, refuse_streams
-from gate_p2p.session.errors import PeerNotConnected, RequestError, SniStreamUnavailable
-from gate_p2p.session.sni_stream import READY, SniStream
-from gate_p2p.transport import PeerConnection, PeerStream
+from gate_p2p.core import CloseCode, GateError
+from gate_p2p.session.control import refuse_streams
+from gate_p2p.session.errors import SniStreamUnavailable
+from gate_p2p.session.sni_stream import CHUNK, READY, SniStream
+from gate_p2p.transport import PeerConnection, PeerStream, StreamReset, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
 
@@ -25,28 +25,132 @@ ARRIVE_WITHIN = 5.0  # seconds from StreamReady to the stream (SP-21)
 UNCONNECTED = 60.0  # seconds for which idle streams outlive the last control connection (SP-27)
 
 
+class AsksForStreams(Protocol):
+    """A control link, as far as it is needed here."""
+
+    async def request_sni_stream(self, domain: str, timeout: float | None = None) -> None:
+        """Ask for one stream; returns with the StreamReady that accepts. Raises GateError."""
+        ...
+
+
+class Control(Protocol):
+    """The control connections of the session, as far as they are needed here."""
+
+    def is_connected(self, peer_id: str) -> bool:
+        """Whether a control connection with this peer is established."""
+        ...
+
+    def link(self, peer_id: str) -> AsksForStreams:
+        """The newest of them. Raises PeerNotConnected."""
+        ...
+
+
 class _Idle:
-    """A stream on which READY has arrived. `taken` by a visitor, or over."""
+    """A stream on which READY has arrived, with the read that sees it speak, end or get lost."""
 
     def __init__(self, connection: PeerConnection, stream: PeerStream) -> None:
+        loop = asyncio.get_running_loop()
         self.connection = connection
         self.stream = stream
-        self.taken: asyncio.Future[SniStream] = asyncio.get_running_loop().create_future()
+        self.sign = loop.create_task(stream.read(CHUNK))
+        self.sign.add_done_callback(_look_at)
+        self.taken: asyncio.Future[SniStream] = loop.create_future()
+
+    @property
+    def alive(self) -> bool:
+        """Nothing has been seen of its end (SP-19)."""
+        return not self.sign.done()
+
+    def take(self) -> SniStream:
+        stream = SniStream(self.connection, self.stream, dialled=False, reading=self.sign)
+        self.taken.set_result(stream)
+        return stream
+
+
+def _look_at(sign: asyncio.Task[bytes]) -> None:
+    if not sign.cancelled():
+        sign.exception()  # whoever took the stream reads it again
+
+
+class _Visitor:
+    """Somebody who waits for a stream."""
+
+    def __init__(self, domain: str) -> None:
+        self.domain = domain
+        self.asked = False  # a RequestSniStream was sent for it
+        self.given: asyncio.Future[_Idle] = asyncio.get_running_loop().create_future()
+
+    def turn_away(self, error: GateError) -> None:
+        if not self.given.done():
+            self.given.set_exception(SniStreamUnavailable(str(error)))
+
+
+class _Peer:
+    """What there is of one daemon; kept for as long as there is anything."""
+
+    def __init__(self) -> None:
+        self.connections: set[PeerConnection] = set()
+        self.idle: list[_Idle] = []  # the newest last
+        self.waiting: list[_Visitor] = []  # the oldest first
+        self.outstanding: list[asyncio.Task[None]] = []  # requests, the oldest first
+        self.lonely: asyncio.TimerHandle | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self.connections or self.waiting or self.outstanding)
 
 
 class SniStreamPool:
     """Idle streams of every peer, last in, first out (SP-18)."""
 
-    def __init__(self, control: ControlConnections) -> None:
+    def __init__(self, control: Control) -> None:
         self._control = control
-        self._idle: dict[str, list[_Idle]] = {}
-        self._waiting: dict[str, deque[asyncio.Future[SniStream]]] = {}
-        self._asked: dict[str, int] = {}
+        self._peers: dict[str, _Peer] = {}
         self.handle = SniProxyHandle(self)
 
     def idle(self, peer_id: str) -> int:
         """How many streams of this peer wait for a visitor."""
-        return len(self._idle.get(peer_id, ()))
+        return len(self._peers[peer_id].idle) if peer_id in self._peers else 0
+
+    @contextmanager
+    def _peer(self, peer_id: str) -> Iterator[_Peer]:
+        """What there is of the peer, kept while it is needed."""
+        peer = self._peers.setdefault(peer_id, _Peer())
+        try:
+            yield peer
+        finally:
+            if not peer and self._peers.get(peer_id) is peer:
+                if peer.lonely is not None:
+                    peer.lonely.cancel()
+                del self._peers[peer_id]
+
+    def close(self, code: CloseCode, reason: str, peer_id: str | None = None) -> None:
+        """Close every stream, idle and in use, or those of one peer; turn away who waits for them."""
+        for known, peer in tuple(self._peers.items()):
+            if peer_id in {None, known}:
+                for connection in tuple(peer.connections):
+                    connection.close(code, reason)
+                for visitor in tuple(peer.waiting):
+                    visitor.turn_away(SniStreamUnavailable(reason))
+                for request in tuple(peer.outstanding):
+                    request.cancel()
+
+    def wake(self, peer_id: str) -> None:
+        """A control connection with the peer came or went: its idle streams stay for a while (SP-27)."""
+        if (peer := self._peers.get(peer_id)) is None:
+            return
+        if self._control.is_connected(peer_id):
+            if peer.lonely is not None:
+                peer.lonely.cancel()
+                peer.lonely = None
+        elif peer.lonely is None:
+            peer.lonely = asyncio.get_running_loop().call_later(UNCONNECTED, self._forsake, peer_id)
+
+    def _forsake(self, peer_id: str) -> None:
+        peer = self._peers[peer_id]
+        peer.lonely = None
+        if not self._control.is_connected(peer_id):
+            for idle in tuple(peer.idle):
+                idle.connection.close(CloseCode.DONE, "no control connection for 60 s (SP-27)")
 
     # -- streams that arrive
 
@@ -56,16 +160,13 @@ class SniStreamPool:
         if not self._control.is_connected(peer_id):
             connection.close(CloseCode.NOT_AUTHORISED, "no control connection is established (SP-29)")
             return
-        if (stream := await self._ready(connection)) is None:
-            return
-        others = asyncio.get_running_loop().create_task(refuse_streams(connection))
-        try:
-            if (used := self._hand_over(connection, stream)) is None:
-                used = await self._pooled(_Idle(connection, stream))
-            if used is not None:
-                await used.closed.wait()
-        finally:
-            others.cancel()
+        with self._peer(peer_id) as peer:
+            peer.connections.add(connection)
+            try:
+                if (stream := await self._ready(connection)) is not None:
+                    await self._serve(peer, connection, stream)
+            finally:
+                peer.connections.discard(connection)
 
     async def _ready(self, connection: PeerConnection) -> PeerStream | None:
         received = b""
@@ -81,109 +182,122 @@ class SniStreamPool:
         except TimeoutError:
             connection.close(CloseCode.TIMEOUT, "no READY within 2 s (SP-05)")
             return None
+        except StreamReset:
+            connection.close(CloseCode.PROTOCOL_VIOLATION, "the stream was reset before READY (SP-05)")
+            return None
         return stream
 
-    def _hand_over(self, connection: PeerConnection, stream: PeerStream) -> SniStream | None:
-        """Give a stream that arrives to the visitor who has waited longest."""
-        waiting = self._waiting.get(connection.remote_id)
-        while waiting:
-            if not (visitor := waiting.popleft()).done():
-                used = SniStream(connection, stream, dialled=False)
-                visitor.set_result(used)
-                return used
-        return None
-
-    async def _pooled(self, idle: _Idle) -> SniStream | None:
-        """Keep a stream until somebody takes it; None when it ends before."""
-        peer_id = idle.connection.remote_id
-        pool = self._idle.setdefault(peer_id, [])
-        if len(pool) >= MAX_IDLE:
-            idle.connection.close(CloseCode.NOT_AUTHORISED, f"{MAX_IDLE} streams are idle already (SP-24)")
-            return None
-        pool.append(idle)
+    async def _serve(self, peer: _Peer, connection: PeerConnection, stream: PeerStream) -> None:
         loop = asyncio.get_running_loop()
-        sign = loop.create_task(idle.stream.read(1))  # cancelling it loses nothing
-        lonely = loop.create_task(self._wait_lonely(peer_id))
+        others = loop.create_task(refuse_streams(connection))
+        idle = _Idle(connection, stream)
         try:
-            signs: set[asyncio.Future[Any]] = {sign, idle.taken, lonely}
-            await asyncio.wait(signs, return_when=asyncio.FIRST_COMPLETED)
+            if self._settle(peer) or peer.waiting or len(peer.idle) < MAX_IDLE:
+                self.wake(connection.remote_id)  # the control connection may be gone by now
+                self._offer(peer, idle)
+                self._ask(connection.remote_id, peer)  # a place has got free for who waits without one
+                ends: set[asyncio.Future[Any]] = {idle.taken, idle.sign}
+                await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+                if idle.taken.done():
+                    await self._in_use(connection, idle.taken.result())
+                else:
+                    code = CloseCode.PROTOCOL_VIOLATION if _spoke(idle.sign) else CloseCode.DONE
+                    connection.close(code, "an idle stream spoke or ended (SP-08)")
+            else:
+                connection.close(CloseCode.NOT_AUTHORISED, f"{MAX_IDLE} streams are idle (SP-24)")
         finally:
-            if idle in pool:
-                pool.remove(idle)
-            if not self._idle.get(peer_id):
-                self._idle.pop(peer_id, None)
-            sign.cancel()
-            lonely.cancel()
-        if idle.taken.done():
-            return idle.taken.result()
-        spoke = sign.done() and sign.exception() is None and sign.result()
-        code = CloseCode.PROTOCOL_VIOLATION if spoke else CloseCode.DONE
-        idle.connection.close(code, "an idle stream spoke, ended or got old (SP-08, SP-27)")
-        return None
+            if idle in peer.idle:
+                peer.idle.remove(idle)
+            connection.close(CloseCode.DONE)
+            others.cancel()
+            await asyncio.wait({others, idle.sign})  # the read ends with the connection
 
-    async def _wait_lonely(self, peer_id: str) -> None:
-        """Until no control connection with the peer has been established for UNCONNECTED seconds."""
-        missing = 0
-        while missing < 2:
-            await asyncio.sleep(UNCONNECTED / 2)
-            missing = 0 if self._control.is_connected(peer_id) else missing + 1
+    async def _in_use(self, connection: PeerConnection, stream: SniStream) -> None:
+        """Until whoever has the stream has ended it, or the connection is over."""
+        loop = asyncio.get_running_loop()
+        ends = {loop.create_task(stream.closed.wait()), loop.create_task(connection.wait_closed())}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+
+    def _settle(self, peer: _Peer) -> bool:
+        """A stream has arrived, and settles the oldest outstanding request (ST-09)."""
+        if not peer.outstanding:
+            return False
+        peer.outstanding.pop(0).cancel()
+        return True
+
+    def _offer(self, peer: _Peer, idle: _Idle) -> None:
+        """Give the stream to the visitor who has waited longest, or keep it."""
+        while peer.waiting:
+            if not (visitor := peer.waiting.pop(0)).given.done():
+                visitor.given.set_result(idle)
+                return
+        peer.idle.append(idle)
 
     # -- visitors
 
     async def take(self, peer_id: str, domain: str) -> SniStream:
-        """A stream of this peer: the newest idle one, else one that it is asked for (SP-21)."""
-        while pool := self._idle.get(peer_id):
-            idle = pool.pop()
-            if not idle.taken.done():
-                stream = SniStream(idle.connection, idle.stream, dialled=False)
-                idle.taken.set_result(stream)
-                return stream
-        return await self._ask(peer_id, domain)
+        """A stream of this peer: the newest idle one, else the next that arrives (SP-21)."""
+        with self._peer(peer_id) as peer:
+            while peer.idle:
+                if (idle := peer.idle.pop()).alive:
+                    return idle.take()
+            try:
+                async with asyncio.timeout(ANSWER_WITHIN + ARRIVE_WITHIN):
+                    while not (idle := await self._wait(peer_id, peer, domain)).alive:
+                        pass  # it ended on its way to us
+                    return idle.take()
+            except TimeoutError:
+                raise SniStreamUnavailable(f"no stream of {peer_id} arrived in time") from None
 
-    async def _ask(self, peer_id: str, domain: str) -> SniStream:
-        try:
-            link = self._control.link(peer_id)
-        except PeerNotConnected as error:
-            raise SniStreamUnavailable(str(error)) from None
-        waiting = self._waiting.setdefault(peer_id, deque())
-        if len(waiting) >= MAX_WAITING:
+    async def _wait(self, peer_id: str, peer: _Peer, domain: str) -> _Idle:
+        if len(peer.waiting) >= MAX_WAITING:
             raise SniStreamUnavailable(f"{MAX_WAITING} visitors of {peer_id} wait already")
-        visitor: asyncio.Future[SniStream] = asyncio.get_running_loop().create_future()
-        waiting.append(visitor)
-        delivered = False
+        visitor = _Visitor(domain)
+        peer.waiting.append(visitor)
+        self._ask(peer_id, peer)
         try:
-            if self._asked.get(peer_id, 0) < MAX_ASKED:
-                self._asked[peer_id] = self._asked.get(peer_id, 0) + 1
-                try:
-                    await link.request_sni_stream(domain, ANSWER_WITHIN)
-                finally:
-                    self._asked[peer_id] -= 1
-                    if not self._asked[peer_id]:
-                        del self._asked[peer_id]
-            async with asyncio.timeout(ARRIVE_WITHIN):
-                stream = await visitor
-                delivered = True
-                return stream
-        except TimeoutError:
-            raise SniStreamUnavailable(f"no stream of {peer_id} arrived in time") from None
-        except (RequestError, LocalProtocolError) as error:
-            if visitor.done() and not visitor.cancelled():
-                delivered = True
-                return visitor.result()  # one arrived meanwhile for another reason
-            raise SniStreamUnavailable(f"{peer_id} opens no stream: {error}") from None
+            return await visitor.given
+        except asyncio.CancelledError:
+            if visitor.given.done() and not visitor.given.cancelled() and visitor.given.exception() is None:
+                self._offer(peer, visitor.given.result())  # somebody else's, now
+            raise
         finally:
-            self._forget(peer_id, visitor)
-            if not delivered and visitor.done() and not visitor.cancelled():
-                visitor.result().abort()  # it came for a visitor who has just been cancelled
+            if visitor in peer.waiting:
+                peer.waiting.remove(visitor)
 
-    def _forget(self, peer_id: str, visitor: asyncio.Future[SniStream]) -> None:
-        waiting = self._waiting.get(peer_id)
-        if waiting is not None:
-            with suppress(ValueError):
-                waiting.remove(visitor)
-            if not waiting:
-                self._waiting.pop(peer_id, None)
-        visitor.cancel()
+    def _ask(self, peer_id: str, peer: _Peer) -> None:
+        """Have a request outstanding for every visitor, as far as the bound allows (ST-09)."""
+        waiting = [visitor for visitor in peer.waiting if not visitor.given.done()]
+        for visitor in waiting:
+            if len(peer.outstanding) >= min(len(waiting), MAX_ASKED):
+                return
+            if not visitor.asked:
+                visitor.asked = True
+                call = self._request(peer_id, peer, visitor)
+                peer.outstanding.append(asyncio.get_running_loop().create_task(call))
+
+    async def _request(self, peer_id: str, peer: _Peer, visitor: _Visitor) -> None:
+        """Outstanding until a stream arrives, which cancels this, or none does."""
+        with self._peer(peer_id):
+            try:
+                await self._control.link(peer_id).request_sni_stream(visitor.domain, ANSWER_WITHIN)
+                await asyncio.sleep(ARRIVE_WITHIN)
+                raise SniStreamUnavailable(f"{peer_id} accepted, but no stream arrived")
+            except (GateError, TransportError) as error:
+                _log.debug("%s opens no stream: %s", peer_id, error)
+                visitor.turn_away(error)
+            finally:
+                if (this := asyncio.current_task()) in peer.outstanding:
+                    peer.outstanding.remove(this)
+                self._ask(peer_id, peer)
+
+
+def _spoke(sign: asyncio.Task[bytes]) -> bool:
+    return sign.exception() is None and bool(sign.result())
 
 
 class SniProxyHandle:

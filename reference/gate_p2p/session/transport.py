@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
-from gate_p2p.transport import PeerConnection, PeerStream
+from gate_p2p.transport import EagerTransport, PeerConnection, PeerStream, TransportError
 
 LAST_WORD = 0.25  # seconds that the side which said goodbye first has to close with its code: a round trip
 
@@ -19,6 +20,15 @@ class ConnectionTransport:
         self._stream = stream
         self._peer_ended = False
         self._answering = False
+        self._eager = stream if isinstance(stream, EagerTransport) else None
+
+    @property
+    def has_room(self) -> bool:
+        return self._eager is not None and self._eager.has_room
+
+    def write_soon(self, data: bytes, failed: Callable[[TransportError], None]) -> None:
+        assert self._eager is not None
+        self._eager.write_soon(data, failed)
 
     async def read(self) -> bytes:
         data = await self._stream.read()

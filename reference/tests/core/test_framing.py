@@ -52,3 +52,14 @@ def test_a_long_frame_in_many_pieces_is_kept_once() -> None:
     stream = encode_frame(b"y" * (1 << 20)) + encode_frame(b"z")
     got = [body for i in range(0, len(stream), 4096) for body in decoder.feed(stream[i : i + 4096])]
     assert [len(body) for body in got] == [1 << 20, 1]
+
+
+def test_the_bytes_of_a_frame_that_is_not_complete_are_counted_until_it_is_or_is_dropped() -> None:
+    decoder = FrameDecoder(10)
+    decoder.feed(encode_frame(b"abcdef")[:7])
+    assert decoder.unfinished == 7
+    decoder.feed(b"def" + b"\0")
+    assert decoder.unfinished == 1
+    decoder.drop()
+    assert decoder.unfinished == 0
+    assert not decoder.inside_frame

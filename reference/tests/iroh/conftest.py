@@ -15,7 +15,13 @@ Streams = Callable[[], Awaitable[tuple[IrohStream, IrohStream]]]
 
 
 @pytest.fixture
-async def bind() -> AsyncIterator[Bind]:
+def fast_io() -> bool:
+    """Whether endpoints read and write past the package's own calls; parametrised where both are tested."""
+    return True
+
+
+@pytest.fixture
+async def bind(fast_io: bool) -> AsyncIterator[Bind]:
     """Binds endpoints; at the end of the test no task and no complaint of the loop may be left."""
     endpoints: list[Endpoint] = []
     complaints: list[str] = []
@@ -24,7 +30,7 @@ async def bind() -> AsyncIterator[Bind]:
     before = asyncio.all_tasks()
 
     async def bind_one(**options: object) -> Endpoint:
-        endpoint = await Endpoint.bind(**options)  # type: ignore[arg-type]
+        endpoint = await Endpoint.bind(**{"fast_io": fast_io, **options})  # type: ignore[arg-type]
         endpoints.append(endpoint)
         return endpoint
 

@@ -18,7 +18,6 @@ from gate_p2p.iroh import (
     TransportError,
 )
 from gate_p2p.iroh import endpoint as endpoint_module
-from gate_p2p.iroh.iroh1 import bind_error, close_info, dial_error
 
 from .conftest import Bind, Connect
 
@@ -104,6 +103,7 @@ async def test_an_unknown_alpn_is_named(bind: Bind) -> None:
     assert await accepting is not None
 
 
+@pytest.mark.iroh1(reason="iroh 0.35 hears nothing of a wrong id")
 async def test_a_wrong_id_is_told_from_no_answer(bind: Bind) -> None:
     dialer, acceptor = await bind(), await bind()
     accepting = asyncio.create_task(acceptor.accept())
@@ -179,6 +179,7 @@ async def test_accept_may_be_cancelled(bind: Bind) -> None:
     assert not dialled.closed
 
 
+@pytest.mark.iroh1(reason="iroh 0.35 has established a connection before it asks")
 async def test_newcomers_past_the_limit_are_refused_and_the_others_served(
     bind: Bind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,11 +246,9 @@ def test_asyncio_run_has_nothing_to_cancel(caplog: pytest.LogCaptureFixture) -> 
     assert not caplog.records
 
 
-def test_texts_that_only_other_machines_give_are_read() -> None:
-    assert close_info("timed out").code is None
-    assert close_info("closed by peer: what now").reason == ""
-    assert close_info(None).reason == ""
-    assert dial_error("ConnectError\nCaused by:\n    something new", "a").kind == "other"
-    assert str(dial_error("ConnectError\nCaused by:\n    something new", "a")) == "something new"
-    assert dial_error("x\n    timed out", "a").kind == "no_answer"
-    assert "odd" in str(bind_error(("127.0.0.1:0",), "odd"))
+async def test_a_time_out_says_what_to_look_at(bind: Bind) -> None:
+    dialer = await bind()
+    dead = NodeAddress((await bind()).node_id, (f"127.0.0.1:{free_port()}",))
+    with pytest.raises(DialError) as caught:
+        await dialer.dial(dead, ALPN_CONTROL, timeout=0.05)
+    assert str(caught.value) == f"cannot reach {dead}: no answer in 0.05 s: {dialer._raw.no_answer}"

@@ -10,7 +10,10 @@ from gate_p2p.iroh import ConnectionLost, StreamReset, StreamStopped, TransportE
 
 from .conftest import Connect, Streams
 
-pytestmark = pytest.mark.iroh
+pytestmark = [
+    pytest.mark.iroh,
+    pytest.mark.parametrize("fast_io", [True, False], ids=["fast", "as the package does"]),
+]
 
 
 async def read_all(stream: object, size: int) -> bytes:
@@ -204,3 +207,66 @@ async def test_a_second_close_changes_nothing(connect: Connect) -> None:
     assert (await accepted.wait_closed()).code == 3
     accepted.close(9, "too late")
     assert (await accepted.wait_closed()).reason == "first"
+
+
+async def test_a_stop_is_noticed_without_a_write(connect: Connect) -> None:
+    dialled, accepted = await connect()
+    left = await dialled.open_stream()
+    await left.write(b"x")
+    right = await accepted.accept_stream()
+    waiting = asyncio.create_task(left.wait_stopped())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    await left.write(b"y")  # not held up by the waiting
+    right.stop(9)
+    await asyncio.wait_for(waiting, 5)
+    with pytest.raises(StreamStopped) as caught:
+        await left.write(b"z")
+    assert caught.value.code == 9
+    await asyncio.wait_for(left.wait_stopped(), 5)
+
+
+@pytest.mark.parametrize("how", ["reset", "finish", "close", "closed by the peer"])
+async def test_waiting_for_a_stop_ends_with_the_stream(connect: Connect, how: str) -> None:
+    dialled, accepted = await connect()
+    stream = await dialled.open_stream()
+    await stream.write(b"x")
+    waiting = asyncio.create_task(stream.wait_stopped())
+    await asyncio.sleep(0)
+    if how == "reset":
+        stream.reset(1)
+    elif how == "finish":
+        await stream.finish()
+    else:
+        (dialled if how == "close" else accepted).close(0)
+    await asyncio.wait_for(waiting, 5)
+
+
+async def test_waiting_for_a_stop_may_be_cancelled(streams: Streams) -> None:
+    left, right = await streams()
+    for turns in range(20):
+        waiting = asyncio.create_task(left.wait_stopped())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait({waiting})
+        await left.write(b"x")
+        assert await right.read() == b"x"
+
+
+async def test_a_stop_is_seen_without_a_write_and_writes_go_on_until_then(streams: Streams) -> None:
+    opener, other = await streams()
+    watch = asyncio.create_task(opener.wait_stopped())
+    await asyncio.sleep(0.1)
+    await opener.write(b"still taken")
+    assert await other.read() == b"still taken"
+    assert not watch.done()
+    opener, other = await streams()
+    watch.cancel()
+    watch = asyncio.create_task(other.wait_stopped())
+    await asyncio.sleep(0.1)
+    opener.stop(7)
+    async with asyncio.timeout(5):
+        await watch
+    with pytest.raises(StreamStopped):
+        await other.write(b"too late")

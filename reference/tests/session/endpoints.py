@@ -21,6 +21,9 @@ class StreamOfConnection:
         self.finish = stream.finish
         self.wait_delivered = stream.wait_delivered
 
+    async def wait_stopped(self) -> None:
+        raise AssertionError("a control stream is not watched for this")
+
     def reset(self, code: int) -> None:
         raise AssertionError("there is one stream alone")
 
@@ -74,7 +77,7 @@ class MemoryEndpoint:
     async def bind(self, secret_key: bytes | None, listen: str, alpns: Sequence[str]) -> MemoryEndpoint:
         return self
 
-    async def dial(self, address: NodeAddress, alpn: str) -> MemoryConnection:
+    async def dial(self, address: NodeAddress, alpn: str, timeout: float = 30.0) -> MemoryConnection:
         raise DialError("nobody is there", "no_answer")
 
     async def arrive(self, remote_id: str, *, opened: bool = True) -> MemoryConnection:

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from gate_p2p.core import CloseCode, Established, Handshake
-from gate_p2p.session import P2PSession, PeerConnected, PeerLost
+from gate_p2p.core import CapabilitiesRenewed, CloseCode, Established, Handshake
+from gate_p2p.session import P2PSession, PeerCapabilities, PeerConnected, PeerLost
 from gate_p2p.session import session as session_module
 from gate_p2p.session.events import SessionEvent
 from gate_p2p.transport import ALPN_CONTROL, TransportError
@@ -156,3 +156,65 @@ def test_a_peer_that_was_given_up_is_dialled_afresh() -> None:
         assert again.address.socket_addresses == ("127.0.0.1:3",)
 
     with_session(test)
+
+
+def test_a_renewed_handshake_is_told_until_the_subscription_ends() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        heard: list[SessionEvent] = []
+        unsubscribe = session.subscribe(heard.append)
+        peer = await shake_hands(await endpoint.arrive(DIALER))
+        for capabilities in (("inference",), ("sni_proxy",)):
+            peer.core.renew_handshake(asyncio.get_running_loop().time(), capabilities)
+            await peer.flush()
+            await peer.until(CapabilitiesRenewed)
+            unsubscribe()
+        unsubscribe()
+        assert heard[1:] == [PeerCapabilities(DIALER, frozenset({"inference"}))]
+
+    with_session(test)
+
+
+def test_a_removed_peer_is_closed_on_every_connection_whoever_dialled() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        connections = [await endpoint.arrive(who) for who in (DIALER, DIALER, OTHER)]
+        for connection in connections:
+            await shake_hands(connection)
+        assert session.list_peers() == [DIALER, OTHER]
+        await session.remove_peer(DIALER)
+        await session.remove_peer("ff" * 32)  # nobody knows it
+        assert [end(connection) for connection in connections] == [(0, "the peer was removed")] * 2 + [None]
+        assert session.list_peers() == [OTHER]
+
+    with_session(test)
+
+
+def test_a_peer_that_is_removed_while_it_is_dialled_says_so_to_who_waits_for_it() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        peer = await session.add_peer(f"{OTHER}@127.0.0.1:1")
+        waiting = asyncio.create_task(peer.wait_connected())
+        await asyncio.sleep(10)
+        await session.remove_peer(OTHER)
+        with pytest.raises(TransportError):
+            await waiting
+        assert peer.given_up
+
+    with_session(test)
+
+
+def test_a_second_close_waits_for_the_first_and_a_cancelled_one_goes_on() -> None:
+    async def main() -> None:
+        endpoint = MemoryEndpoint()
+        session = P2PSession(bind=endpoint.bind)
+        await session.start()
+        await shake_hands(await endpoint.arrive(DIALER))
+        first = asyncio.create_task(session.aclose())
+        await asyncio.sleep(0)
+        first.cancel()
+        await session.aclose()
+        assert first.cancelled()
+        assert end(endpoint.connections[0]) == (CloseCode.SHUTTING_DOWN, "shutting down")
+        assert not session._control._links
+        with pytest.raises(RuntimeError, match="already"):
+            await session.start()
+
+    run(main())

@@ -453,3 +453,24 @@ def test_events_reach_the_subscriber_in_order() -> None:
         assert [type(event) for event in events] == [Established, RequestFailed, Terminated]
 
     run(main())
+
+
+def test_a_handler_that_never_answers_is_ended_after_300_s_with_timed_out() -> None:
+    async def main() -> None:
+        async def stuck(request: Request) -> Answer:
+            await asyncio.Event().wait()
+            return Answer()
+
+        link, running, peer = await connected(stuck)
+        peer.core.request_dns_challenge_create("a.example", VALUE, 0.0)
+        await peer.flush()
+        response = await peer.until(ResponseReceived)
+        assert isinstance(response, ResponseReceived)
+        assert isinstance(response.response, DnsChallengeResponse)
+        assert (response.response.success, response.response.code) == (False, "timed_out")
+        assert asyncio.get_running_loop().time() == 300
+        assert not link._handlers
+        link.close()
+        await running
+
+    run(main())

@@ -47,10 +47,10 @@ def test_a_peer_is_dialled_with_growing_pauses_that_an_established_connection_re
         dials: list[float] = []
         failures: list[tuple[str, float]] = []
 
-        async def connect(address: NodeAddress, established: Callable[[], None]) -> str:
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
             dials.append(loop.time())
             if len(dials) == 3:
-                established()
+                connected(True)
                 await asyncio.sleep(100)
                 return "restarted"
             raise DialError("nobody there", "no_answer")
@@ -76,7 +76,7 @@ def test_a_peer_is_dialled_with_growing_pauses_that_an_established_connection_re
 
 def test_a_handshake_that_fails_counts_as_a_failed_first_attempt() -> None:
     async def main() -> None:
-        async def connect(address: NodeAddress, established: Callable[[], None]) -> str:
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
             return "the peer refused the handshake"
 
         peer = Peer(ADDRESS, connect, lambda reason, delay: None)
@@ -91,10 +91,10 @@ def test_without_keep_trying_a_first_dial_that_fails_is_the_last() -> None:
     async def main() -> None:
         dials: list[float] = []
 
-        async def connect(address: NodeAddress, established: Callable[[], None]) -> str:
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
             dials.append(asyncio.get_running_loop().time())
             if len(dials) in {2, 5}:
-                established()
+                connected(True)
             return "ended"
 
         def never(reason: str, delay: float) -> None:
@@ -117,8 +117,8 @@ def test_without_keep_trying_a_first_dial_that_fails_is_the_last() -> None:
 
 def test_a_successful_first_attempt_raises_nothing() -> None:
     async def main() -> None:
-        async def connect(address: NodeAddress, established: Callable[[], None]) -> str:
-            established()
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
+            connected(True)
             await asyncio.sleep(1e9)
             return ""
 
@@ -126,5 +126,36 @@ def test_a_successful_first_attempt_raises_nothing() -> None:
         await peer.first_attempt()
         assert peer.connected
         await peer.aclose()
+
+    run(main())
+
+
+def test_a_bug_in_dialling_hangs_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
+            raise ZeroDivisionError("a bug")
+
+        peer = Peer(ADDRESS, connect, lambda reason, delay: None)
+        with pytest.raises(TransportError, match="not dialled any more"):
+            await peer.wait_connected()
+        await peer.aclose()
+
+    run(main())
+    assert "a bug" in caplog.text
+
+
+def test_a_connection_that_is_gone_at_once_does_not_reset_the_pauses() -> None:
+    async def main() -> None:
+        delays: list[float] = []
+
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
+            connected(True)
+            await asyncio.sleep(1)
+            return "ended"
+
+        peer = Peer(ADDRESS, connect, lambda reason, delay: delays.append(delay), Backoff(1, 60, longest))
+        await asyncio.sleep(20)
+        await peer.aclose()
+        assert delays == [1, 2, 4, 8]
 
     run(main())

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from gate_p2p.address import NodeAddress
 from gate_p2p.core import CloseCode, LocalProtocolError
 from gate_p2p.dns import DnsChallengeError
 from gate_p2p.dns.memory import MemoryDnsHandler
@@ -273,3 +274,46 @@ def test_asyncio_run_ends_without_complaint_while_a_dial_is_under_way(
     with caplog.at_level(logging.WARNING):
         asyncio.run(main())
     assert not caplog.records
+
+
+async def test_two_peers_that_dial_each_other_are_both_served(dns: MemoryDnsHandler) -> None:
+    async with (
+        P2PSession(dns_challenge_handler=dns) as one,
+        P2PSession(dns_challenge_handler=dns) as two,
+    ):
+        peers = await asyncio.gather(one.add_peer(two.node_addr()), two.add_peer(one.node_addr()))
+        await asyncio.gather(*(peer.wait_connected() for peer in peers))
+        assert (one.list_peers(), two.list_peers()) == ([two.node_id], [one.node_id])
+        for asker, asked in ((one, two), (two, one)):
+            name = f"{node_labels(asker.node_id).hex}.private.example"
+            await asker.request_dns_challenge_create(asked.node_id, name, VALUE)
+            await asker.request_dns_challenge_cleanup(asked.node_id, name)
+
+
+async def test_every_address_is_tried(relay: P2PSession) -> None:
+    async with P2PSession() as gone:
+        dead = gone.node_addr().socket_addresses
+    address = NodeAddress(relay.node_id, (*dead, *relay.node_addr().socket_addresses))
+    async with P2PSession() as daemon, asyncio.timeout(8):
+        await (await daemon.add_peer(address)).wait_connected()
+
+
+async def test_the_builder_says_the_same_as_the_keywords(dns: MemoryDnsHandler) -> None:
+    builder = P2PSession.builder().with_port(0).with_identity(b"\5" * 32).with_sni_proxy()
+    builder.with_dns_challenge().with_dns_challenge_handler(dns).with_advertise("192.0.2.9:31145")
+    async with await builder.build() as built:
+        assert built.node_addr().socket_addresses == ("192.0.2.9:31145",)
+        assert built.take_sni_proxy_handle() is not None
+        assert built.take_sni_proxy_handle() is None
+        assert built.take_inference_handle() is None
+        own = built.node_id
+    async with P2PSession(secret_key=b"\5" * 32) as session:
+        assert session.node_id == own
+    async with (
+        await P2PSession.builder().with_private_key(b"\5" * 32).with_generated_identity().build() as new
+    ):
+        assert new.node_id != own
+    with pytest.raises(ValueError, match="32 bytes"):
+        P2PSession.builder().with_private_key(b"short")
+    with pytest.raises(ValueError, match="65535"):
+        P2PSession.builder().with_port(65536)
