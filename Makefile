@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv conformance test test-acme test-iroh-0.35 lint format generate docs docs-serve docs-check bench build clean
+.PHONY: help venv conformance test test-kill test-acme test-iroh-0.35 lint format generate docs docs-serve docs-check bench build clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9.-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ $(STAMP_035): pyproject.toml constraints.txt scripts/create-venv
 	@scripts/create-venv $(VENV_035) 0.35.0
 	@touch $@
 
+test-kill: $(STAMP) ## kill and freeze node processes at many moments (about a minute; GATE_KILL_ROUNDS=5 for more)
+	@$(LOOPBACK) $(BIN)/python -m pytest -m kill reference/tests/session $(ARGS)
+
 test-acme: $(STAMP) ## get a certificate over Iroh from a real ACME server (needs knot and pebble)
 	@missing=; for tool in knotd pebble; do PATH="$$PATH:/usr/sbin" command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
 	if [ -n "$$missing" ]; then echo "test-acme: not installed:$$missing (Debian: apt install knot pebble)" >&2; exit 2; fi
@@ -52,8 +55,11 @@ format: $(STAMP) ## let ruff mend and format the code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-generate: $(STAMP) ## write what comes from requirements, schemas, vectors, cases and the state table
+generate: $(STAMP) docs/spec ## write what comes from requirements, schemas, vectors, cases and the state table
 	$(BIN)/python scripts/generate_docs.py
+
+docs/spec:
+	@ln -s ../spec $@
 
 docs: generate ## build the documentation site into site/
 	$(BIN)/mkdocs build --strict

@@ -138,10 +138,10 @@ def _rows() -> dict[State, dict[Stimulus, Transition]]:
         """After the handshake both roles are alike."""
         return {
             **waiting(state),
+            _X.UNWELCOME_HANDSHAKE: Transition(_S.DRAINING, _A.TURN_AWAY),  # a refused renewal (HS-12)
             **stay(
                 state,
                 HANDSHAKE=_A.RENEW,
-                UNWELCOME_HANDSHAKE=_A.RENEW,
                 PONG=_A.DELIVER,
                 REQUEST=_A.DELIVER,
                 RESPONSE=_A.DELIVER,

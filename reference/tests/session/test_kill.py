@@ -18,16 +18,19 @@ from pathlib import Path
 
 import pytest
 
-from gate_p2p.core import GateError, Limits
+from gate_p2p.core import GateError
 from gate_p2p.session import P2PSession
 
-from .victim import QUICK, STUCK, VALUE, StuckHandler, drip
+from .victim import LIMITS, QUICK, STUCK, VALUE, StuckHandler, drip
 
-pytestmark = [pytest.mark.iroh, pytest.mark.timeout(150 * int(os.environ.get("GATE_KILL_ROUNDS", "1")))]
+pytestmark = [
+    pytest.mark.iroh,
+    pytest.mark.kill,
+    pytest.mark.timeout(150 * int(os.environ.get("GATE_KILL_ROUNDS", "1"))),
+]
 
 ROUNDS = int(os.environ.get("GATE_KILL_ROUNDS", "1"))
-LIMITS = Limits(keepalive_interval=0.7, dead_after=2.5)
-FAILED_WITHIN = 2.5 + 4.0  # seconds: silence, the farewell, and a machine that is busy with eleven processes
+FAILED_WITHIN = LIMITS.dead_after + 4.0  # seconds: silence, the farewell, and a busy machine
 QUIC_IDLE = 36.0
 # seconds from the victim's first line, which it prints just before it dials
 MOMENTS = (0.0, 0.005, 0.02, 0.06, 1.0)
@@ -150,7 +153,7 @@ def held() -> tuple[int, int]:
     return len(list(Path("/proc/self/fd").iterdir())), len(asyncio.all_tasks())
 
 
-async def one_round(session: P2PSession, handler: StuckHandler, moments: tuple[float, ...]) -> None:
+async def one_round(session: P2PSession, moments: tuple[float, ...]) -> None:
     before = held()
     victims = [
         *(Victim(session, dials=dials, moment=moment) for dials in (True, False) for moment in moments),
@@ -177,7 +180,7 @@ async def one_round(session: P2PSession, handler: StuckHandler, moments: tuple[f
         await until(lambda: not session._control._links, 5, "what was kept of their connections is gone")
         await asyncio.gather(*(victim.come_back() for victim in victims))
         # a dial that was under way when its peer died lasts until it is given up
-        await until(lambda: set(session.list_peers()) == ids, 30, "every peer is back")
+        await until(lambda: set(session.list_peers()) == ids, 45, "every peer is back")
         for victim in victims:
             await session.request_dns_challenge_create(victim.node_id, QUICK, VALUE, 20)
             await session.request_dns_challenge_cleanup(victim.node_id, QUICK, VALUE, 20)
@@ -194,17 +197,13 @@ async def one_round(session: P2PSession, handler: StuckHandler, moments: tuple[f
     assert {alpn: len(service.admission) for alpn, service in session._services.items()} == dict.fromkeys(
         session._services, 0
     )
-    for peer_id in ids:
-        await handler.cleanup(peer_id, QUICK, None)
-        assert not [record for record in handler.records if record.domain == QUICK]
 
 
 async def test_a_node_outlives_peers_that_are_killed_or_frozen_and_keeps_nothing_of_them() -> None:
-    handler = StuckHandler()
     async with P2PSession(
         inference=True,
         sni_proxy=True,
-        dns_challenge_handler=handler,
+        dns_challenge_handler=StuckHandler(),
         allowed={"*": [STUCK, QUICK]},
         limits=LIMITS,
     ) as session:
@@ -214,6 +213,6 @@ async def test_a_node_outlives_peers_that_are_killed_or_frozen_and_keeps_nothing
         await asyncio.sleep(0)
         for number in range(ROUNDS):
             later = tuple(sorted(random.expovariate(5) for _ in MOMENTS))
-            await one_round(session, handler, MOMENTS if number == 0 else later)
+            await one_round(session, MOMENTS if number == 0 else later)
         serving.cancel()
         await asyncio.wait({serving})

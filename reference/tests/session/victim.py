@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from gate_p2p.core import GateError
+from gate_p2p.core import GateError, Limits
 from gate_p2p.dns.memory import MemoryDnsHandler
 from gate_p2p.session import InferenceRequest, P2PSession, SniStream
 
 STUCK = "stuck.kill.test"
 QUICK = "quick.kill.test"
 VALUE = "v" * 43
+LIMITS = Limits(keepalive_interval=0.7, dead_after=2.5)
 
 
 class StuckHandler(MemoryDnsHandler):
@@ -76,6 +77,7 @@ async def main(key: str, listen: str, survivor: str | None) -> None:
         sni_proxy=True,
         dns_challenge_handler=StuckHandler(),
         allowed={"*": [STUCK, QUICK]},
+        limits=LIMITS,  # one that was frozen finds out by itself what it missed
     ) as session:
         inference = session.take_inference_handle()
         assert inference is not None
