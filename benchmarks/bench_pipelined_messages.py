@@ -91,7 +91,7 @@ def run() -> list[Result]:
         anchor = runner.run(pair.bare_streams(echo_frames))
         for name, client in (("64 in flight", window), ("flood", flood)):
             value, anchor_value = side_by_side(
-                partial(_run, runner, client, ours), partial(_run, runner, client, anchor), rounds=9
+                partial(_run, runner, client, ours), partial(_run, runner, client, anchor), rounds=31
             )
             results.append(
                 Result(

@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from . import forms
 from . import messages as m
 from .errors import LocalProtocolError
+from .framing import encode_frame
 
 
 class Refusal(NamedTuple):
@@ -58,3 +59,15 @@ def failure(kind: type[m.Message], request_id: str, code: str, error: str) -> m.
     if response is m.DnsChallengeResponse:
         return m.DnsChallengeResponse(request_id=request_id, success=False, error=error, code=code)
     return m.DomainRegistrationResponse(request_id=request_id, success=False, error=error, code=code)
+
+
+_PONG_HEADS: Final = [
+    encode_frame(b'{"type":"Pong","id":' + bytes(size))[: -size or None]
+    for size in range(len(b"%d}" % m.MAX_ID) + 1)
+]
+
+
+def pong_frame(ping_id: int) -> bytes:
+    """The frame of the Pong that answers a Ping (LV-01), put together: a peer can send thousands a second."""
+    tail = b"%d}" % ping_id
+    return _PONG_HEADS[len(tail)] + tail

@@ -59,17 +59,17 @@ class FrameDecoder:
             partial.clear()
         bodies: list[bytes] = []
         position, end = 0, len(data)
-        while end - position >= PREFIX_SIZE:
-            (length,) = _PREFIX.unpack_from(data, position)
-            start = position + PREFIX_SIZE
-            if not 0 < length <= self._max_frame:
+        unpack_length, max_frame = _PREFIX.unpack_from, self._max_frame
+        while (start := position + PREFIX_SIZE) <= end:
+            (length,) = unpack_length(data, position)
+            if not 0 < length <= max_frame:
                 self.violation = self._bad_length(length)
                 return bodies
-            if start + length > end:
+            if (stop := start + length) > end:
                 self._wanted = PREFIX_SIZE + length
                 break
-            position = start + length
-            bodies.append(data[start:position])
+            bodies.append(data[start:stop])
+            position = stop
         else:
             if position == end:
                 return bodies

@@ -120,8 +120,13 @@ class Receiver:
         if self._state in ENDING:
             return events
         try:
+            decode, pong_frame, out = m.decode, answers.pong_frame, self._out
             for body in self._frames.feed(data):
-                message = m.decode(body)
+                message = decode(body)
+                if type(message) is m.Ping:  # answered in every state that gets here, and it changes none
+                    out += pong_frame(message.id)
+                    events.append(PingReceived(message.id))
+                    continue
                 self._RECEIVE[type(message)](self, message, events)
                 if self._state in ENDING:
                     return events
@@ -203,11 +208,6 @@ class Receiver:
         return self._now
 
     # -- Messages of the peer ------------------------------------------------------------------
-
-    def _on_ping(self, message: m.Ping, events: list[Event]) -> None:
-        # every state in which messages are acted on answers Ping, so the row need not be asked
-        self._out += encode_frame(b'{"type":"Pong","id":%d}' % message.id)
-        events.append(PingReceived(message.id))
 
     def _on_pong(self, message: m.Pong, events: list[Event]) -> None:
         if self._row[Stimulus.PONG].action is Action.DELIVER and self._liveness.is_answered_by(message.id):
@@ -383,7 +383,6 @@ class Receiver:
     _RECEIVE: Final[dict[type, Callable[..., None]]] = {
         m.Handshake: _on_handshake,
         m.HandshakeResponse: _on_handshake_response,
-        m.Ping: _on_ping,
         m.Pong: _on_pong,
         m.Ignored: _on_ignored,
         m.Malformed: _on_malformed,
