@@ -109,8 +109,8 @@ def _name(state: State) -> str:
 
 
 def _label(stimuli: list[Stimulus], action: Action) -> str:
-    """One stimulus to a line."""
-    return f"{'<br/>'.join(map(words, stimuli))} / {words(action)}"
+    """One stimulus to a line, and what is done on the last: narrow, so that labels keep off each other."""
+    return "<br/>".join([*map(words, stimuli), f"/ {words(action)}"])
 
 
 def _stays(state: State) -> str:

@@ -21,7 +21,7 @@
       suppressErrorRendering: true,
       theme: dark ? "dark" : "default",
       fontFamily: getComputedStyle(document.body).fontFamily,
-      sequence: { wrap: true, wrapPadding: 22, actorMargin: 90 },
+      sequence: { wrap: true, wrapPadding: 22, actorMargin: 150 },
     });
     for (const [number, source] of sources.entries()) {
       try {
