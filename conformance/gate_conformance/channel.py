@@ -82,6 +82,17 @@ class Channel(Protocol):
         """Reset the suite's direction of the stream; false where the transport has no resets."""
         ...
 
+    def stop(self, code: int) -> bool | None:
+        """Stop the target's direction of the stream; nothing is read after that.
+
+        False when the target learns of it by its next write alone, None where the transport cannot do it.
+        """
+        ...
+
+    def end_target(self) -> bool:
+        """Tell the process of the target to end (SIGTERM); false when the suite has not started it."""
+        ...
+
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         """Send ``data`` in a ``way`` that Gate does not use: a "unidirectional stream" or a "datagram".
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gate_conformance.verdicts import UsageError
@@ -34,6 +35,24 @@ def load_key(path: str | None) -> bytes:
     if len(key) != 32:
         raise UsageError(f"key file {path}: expected 32 raw bytes, found {len(key)}")
     return key
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who the suite is on a connection: a secret key of 32 bytes and the id that goes with it."""
+
+    key: bytes = field(repr=False)
+    peer_id: str
+
+    @classmethod
+    def of(cls, key: bytes) -> Identity:
+        """The identity of this key."""
+        return cls(key, public_id(key))
+
+
+def read_identity(path: str | None) -> Identity | None:
+    """The identity of this key file, made when absent; None without a path. Raises UsageError."""
+    return None if path is None else Identity.of(load_key(path))
 
 
 def _add(a: _Point, b: _Point) -> _Point:

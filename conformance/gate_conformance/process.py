@@ -73,13 +73,20 @@ class Process:
 
     @property
     def status(self) -> int | None:
-        return self.raw.returncode
+        """The exit status; None while it runs, and when the suite has ended it."""
+        return None if self._stopped_by_us else self.raw.returncode
 
     async def wait(self, within: float) -> int | None:
         """The exit status, or None when it still runs after so many seconds."""
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(self.raw.wait(), within)
         return None
+
+    def terminate(self) -> None:
+        """SIGTERM: how it ends from now on is no crash."""
+        if self.raw.returncode is None:
+            self._stopped_by_us = True
+            self._signal(signal.SIGTERM)
 
     async def stop(self, patience: float, politely: bool) -> int | None:
         """Wait, then end the process (SIGTERM first when ``politely``). The status, None when we ended it."""

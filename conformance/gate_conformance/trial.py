@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from gate_conformance import spec
 from gate_conformance.channel import Channel, CloseReport
+from gate_conformance.identity import Identity
 from gate_conformance.link import End, Link
 from gate_conformance.transcript import Transcript
 from gate_conformance.verdicts import (
@@ -25,6 +26,7 @@ from gate_conformance.verdicts import (
 
 if TYPE_CHECKING:
     from gate_conformance.case import Case
+    from gate_conformance.wire import Wire
 
 CAPABILITIES = ("inference", "sni_proxy", "dns_challenge")
 _ids = itertools.count(1000)
@@ -34,7 +36,8 @@ _ids = itertools.count(1000)
 class Options:
     """What the user said about the target; ``peer_id`` is the suite's own id.
 
-    ``domain_given``: the user named the domain, so the target's policy allows it.
+    ``domain_given``: the user named the domain, so the target's policy allows it. ``other``: a second
+    identity, which may do what the first may; ``refused``: one that the target does not admit.
     """
 
     domain: str = "conformance.test"
@@ -43,6 +46,8 @@ class Options:
     dns: str | None = None
     peer_id: str = "0" * 64
     domain_given: bool = False
+    other: Identity | None = None
+    refused: Identity | None = None
 
 
 class Opener(Protocol):
@@ -51,6 +56,8 @@ class Opener(Protocol):
     persistent: bool  # a node that goes on when a stream ends: an Iroh node, no process of our own
 
     async def open(self) -> Channel: ...
+
+    async def open_as(self, identity: Identity) -> Channel | None: ...
 
     async def offer(self, alpn: str) -> str | None: ...
 
@@ -65,6 +72,7 @@ class Health:
     failed: dict[str, str] = field(default_factory=dict)
     answered: set[str] = field(default_factory=set)  # the types of request that had an answer
     unanswered: Counter[str] = field(default_factory=Counter)  # how often a type had none
+    links: set[Wire] = field(default_factory=set)  # those that are not released yet, of all cases
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
 
     def patience(self, request_type: str, within: float) -> float:
@@ -119,13 +127,26 @@ class Trial:
 
     # -- links
 
-    async def connect(self) -> Link:
-        """A fresh control stream on which we have sent nothing; the target as dialer has opened it."""
+    async def connect(self, identity: Identity | None = None) -> Link:
+        """A fresh control stream on which we have sent nothing; the target as dialer has opened it.
+
+        ``identity``: as another peer than the suite is else; not testable where the target dials.
+        """
         with self._untimed():
-            channel = await self._target.open()
+            channel = await (self._target.open() if identity is None else self._open_as(identity))
         link = Link(self, channel)
         self.links.append(link)
+        self.health.links.add(link)
         return link
+
+    async def _open_as(self, identity: Identity) -> Channel:
+        try:
+            channel = await self._target.open_as(identity)
+        except TargetGone as gone:
+            self.inconclusive(f"no connection as {identity.peer_id}: {gone.reason}")
+        if channel is None:
+            self.not_testable("the target chooses whom it dials")
+        return channel
 
     async def offer(self, alpn: str) -> str | None:
         """What comes of a connection with this ALPN, see ``Target.offer``."""
@@ -147,14 +168,17 @@ class Trial:
             limit.reschedule(self.now() + left)
 
     async def established(
-        self, capabilities: tuple[str, ...] | list[str] = CAPABILITIES, node_id: str | None = None
+        self,
+        capabilities: tuple[str, ...] | list[str] = CAPABILITIES,
+        node_id: str | None = None,
+        identity: Identity | None = None,
     ) -> Link:
-        """A link with the handshake done, in either role."""
-        link = await self.connect()
+        """A link with the handshake done, in either role; ``identity`` as for ``connect``."""
+        link = await self.connect(identity)
         wanted = list(capabilities)
         within = 1.5 if {"HS-01", "HS-02"} & set(self.health.failed) else 5.0
         if self.role == "acceptor":
-            own = self.options.peer_id if node_id is None else node_id
+            own = (identity.peer_id if identity else self.options.peer_id) if node_id is None else node_id
             await link.send({"type": "Handshake", "node_id": own, "capabilities": wanted})
             answer = await link.expect("HandshakeResponse", within, "HS-02")
             if answer["accepted"] is not True:

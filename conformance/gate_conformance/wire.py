@@ -137,6 +137,13 @@ class Wire:
         self.trial.transcript.add("suite", note=f"resets its direction of the stream with code {code}")
         return self.channel.reset(code)
 
+    def stop(self, code: int = 0) -> bool | None:
+        """Stop the target's direction of the stream, see ``Channel.stop``."""
+        self.trial.transcript.add(
+            "suite", note=f"stops the target's direction of the stream with code {code}"
+        )
+        return self.channel.stop(code)
+
     async def _finish(self) -> None:
         async with self._write_lock:
             try:
@@ -321,6 +328,7 @@ class Wire:
             if not self._closed and self.ended is None:
                 self.trial.transcript.add("suite", note="closes the connection: the case is over")
             self._closed = self._finished = True
+            self.trial.health.links.discard(self)
             self._released = await self.channel.release()
             for task in [self._reader, *self._tasks]:
                 if not task.done():

@@ -16,6 +16,7 @@ from gate_conformance.cases._requests import (
 from gate_conformance.verdicts import CaseFailed
 
 if TYPE_CHECKING:
+    from gate_conformance.identity import Identity
     from gate_conformance.link import End, Link
     from gate_conformance.trial import Trial
 
@@ -49,6 +50,13 @@ MALFORMED_HANDSHAKES: dict[str, str] = {
     "node_id list": '{"type":"Handshake","node_id":["NODE"],"capabilities":["inference"]}',
     "nothing": '{"type":"Handshake"}',
 }
+
+
+def other_identity(t: Trial) -> Identity:
+    """A second identity of the suite, which may do what the first may."""
+    if t.options.other is None:
+        t.not_testable("it takes a second identity that may act for --domain (--other-key)")
+    return t.options.other
 
 
 def ids_of_target(link: Link) -> list[str]:

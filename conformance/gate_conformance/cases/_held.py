@@ -52,5 +52,11 @@ class Held:
     def reset(self, code: int) -> bool:
         return self._channel.reset(code)
 
+    def stop(self, code: int) -> bool | None:
+        return self._channel.stop(code)
+
+    def end_target(self) -> bool:
+        return self._channel.end_target()
+
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         return await self._channel.send_beside(way, data)

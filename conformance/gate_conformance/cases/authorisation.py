@@ -18,6 +18,7 @@ from gate_conformance.cases._requests import (
     INFERENCE,
     Message,
     answer,
+    beyond_quota,
     describe,
     first_create,
     must_succeed,
@@ -27,6 +28,7 @@ from gate_conformance.cases._requests import (
     request,
     succeeded,
 )
+from gate_conformance.cases.domain_registration import own_name
 
 if TYPE_CHECKING:
     from gate_conformance.link import Link
@@ -184,6 +186,37 @@ async def below(t: Trial) -> None:
     made = request(t, link, CREATE)
     await must_succeed(t, link, made, "DC-01")
     await remove(t, link, made)
+
+
+@case("authorisation.own-names", requirement="AU-04")
+async def own_names(t: Trial) -> None:
+    """A peer may act for the name registered to it and for its own node names, and for no other node's."""
+    link = await t.established()
+    needs_handler(t, link)
+    name = await own_name(t, link)
+    label, _, below = name.partition(".")
+    own, foreign = bytes.fromhex(t.options.peer_id), secrets.token_bytes(32)
+    names = {name: True}
+    if label in node_labels(own):
+        names |= {f"{one}.{below}": True for one in node_labels(own)}
+        names |= {f"{one}.{below}": False for one in node_labels(foreign)}
+    else:
+        t.note(f"a name of the target's own choice, which shows no suffix: {name}")
+    names[f"q{secrets.token_hex(6)}.{below}"] = False
+    for domain, allowed in names.items():
+        response = await beyond_quota(link, created := request(t, link, CREATE, domain=domain))
+        if succeeded(response):
+            await remove(t, link, created)
+        elif response.get("code") not in {None, "not_authorised"}:
+            t.inconclusive(f"the target fails for {domain} for another reason: {describe(response)}")
+        what = "success" if allowed else "a failure"
+        t.check(succeeded(response) == allowed, f"{what} of {CREATE} for {domain}", describe(response))
+    await link.barrier()
+
+
+def node_labels(octets: bytes) -> tuple[str, str]:
+    """The labels of a node with this id (DR-02)."""
+    return octets.hex()[:32], z_base_32(octets)
 
 
 @case("authorisation.node-id-gives-nothing", requirement="AU-03")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gate_conformance import codec
 from gate_conformance.case import case
 from gate_conformance.cases._handshakes import opened, wait_end
+from gate_conformance.cases._stopping import closed_after_stop
 from gate_conformance.cases._support import expect_pong, ping_frame, pong_ids, quick_requests, unanswered
 from gate_conformance.codec import MAX_BODY, frame
 from gate_conformance.verdicts import CaseFailed
@@ -137,6 +138,7 @@ async def finish_while_pending(t: Trial) -> None:
 
 
 REASONS = ("", "bye", "\0\n%s{0}", "r" * 200, "\U0001f44b")
+RESET_CODES = (0, 1, 5, 2**62 - 1)
 CODES = (0, 1, 2, 3, 4, 5, 6, 7, 255, 65536, 2**32, 2**62 - 1)
 
 
@@ -155,6 +157,43 @@ async def any_code(t: Trial) -> None:
         except CaseFailed as failed:
             t.fail(f"a new connection served after a close with code {code}", failed.actual)
         await t.forget(link)
+
+
+@case("closing.any-reset-code", requirement="CL-10", seconds=3.0)
+async def any_reset_code(t: Trial) -> None:
+    """Whatever the code is with which a peer resets the control stream, the connection is closed."""
+    for code in RESET_CODES:
+        link = await t.established()
+        await link.barrier()
+        if not link.reset(code):
+            t.not_testable("this kind of target has no resets")
+        await link.expect_end(within=5.0)
+        await t.forget(link)
+    await t.still_serving()
+
+
+@case("closing.any-stop-code", requirement="CL-10", seconds=4.0)
+async def any_stop_code(t: Trial) -> None:
+    """Whatever the code is with which a peer stops the control stream, the connection is closed."""
+    for code in RESET_CODES:
+        link = await t.established()
+        await closed_after_stop(t, link, code)
+        await t.forget(link)
+    await t.still_serving()
+
+
+@case("closing.target-ends", requirement="CL-04", roles=("dialer",), seconds=2.0)
+async def target_ends(t: Trial) -> None:
+    """A node that is told to end (SIGTERM) closes its connection with code 6."""
+    link = await t.established()
+    await link.barrier()
+    if not link.channel.end_target():
+        t.not_testable("it takes a target that the suite starts itself over Iroh (--dialer)")
+    end = await wait_end(link, 10.0 + link.channel.slack)
+    if end is None:
+        t.warn("a connection closed with code 6", "still open 10 s after SIGTERM")
+    else:
+        _check_code(t, end, 6)
 
 
 @case("closing.any-code-before-handshake", requirement="CL-03", roles=("acceptor",), seconds=2.0)

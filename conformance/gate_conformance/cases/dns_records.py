@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
 from gate_conformance.cases._dns import gone, needs_dns, records, values
-from gate_conformance.cases._handshakes import opened
+from gate_conformance.cases._handshakes import opened, other_identity
 from gate_conformance.cases._requests import (
     CLEANUP,
     CREATE,
     Message,
+    beyond_quota,
     describe,
     first_create,
     must_succeed,
@@ -114,6 +115,31 @@ async def all_records_removed(t: Trial) -> None:
         await must_succeed(t, link, {**message, **members})
         for one in made:
             await removed(t, one)
+
+
+@case("dns-challenges.value-of-another-peer", requirement="DC-22", roles=("acceptor",), exclusive=True)
+async def value_of_another_peer(t: Trial) -> None:
+    """Cleanup by another peer, with the value or without, succeeds and leaves the value in the zone."""
+    needs_dns(t)
+    identity = other_identity(t)
+    link, other = await t.established(), await t.established(identity=identity)
+    (made,) = await created_values(t, link, 1)
+    theirs = request(t, other, CREATE)
+    response = await beyond_quota(other, theirs, "DC-01")
+    if response.get("code") == "not_authorised" and not succeeded(response):
+        t.inconclusive(f"the target's policy does not allow --domain to --other-key: {describe(response)}")
+    await shown(t, theirs, "DC-08")
+    value, name = request(t, other, CLEANUP, txt_value=made["txt_value"]), request(t, other, CLEANUP)
+    del name["txt_value"]
+    for message in (value, name):
+        await must_succeed(t, other, message)
+        await shown(t, made)
+    await removed(t, theirs, "DC-11")
+    await must_succeed(t, other, request(t, other, CREATE, txt_value=made["txt_value"]), "DC-09")
+    await must_succeed(t, other, {**value, "request_id": other.fresh_request_id()})
+    await shown(t, made)
+    await remove(t, link, made)
+    await removed(t, made)
 
 
 @case("dns-challenges.record-form", requirement="DC-19", exclusive=True)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 QUICK_FLOOD = 200
 SLOW_FLOOD = 90
+ALLOWED = 64
 SHOWN_AFTER = 0.5  # what start_slow waits
 HANDLER_AT_LEAST = 5.0  # a handler for --slow-domain takes 6 s; less than this and it was no answer of its
 
@@ -308,6 +309,40 @@ async def slow_flood(t: Trial) -> None:
     response = await answer(t, link, request(t, link, CLEANUP))
     if response.get("code") == "quota":
         t.fail("room for a request after all were answered", describe(response))
+
+
+@case("requests.sixty-four", requirement="RQ-15", exclusive=True, seconds=9.0)
+async def sixty_four(t: Trial) -> None:
+    """64 requests of one peer are in flight at a time, over two connections where the suite dials."""
+    links = [await t.established()]
+    if t.role == "acceptor":
+        links.append(await t.established())
+    first = await start_slow(t, links[0])
+    sent: list[tuple[Link, Message]] = [(links[0], first)]
+    started = t.now()
+    for number in range(1, ALLOWED):
+        link = links[number % len(links)]
+        # the same value each time, because a node may also limit how many stand under one name
+        sent.append((link, {**first, "request_id": link.fresh_request_id()}))
+        await link.send(sent[-1][1])
+    for link in links:
+        await serves_on(t, link, f"{ALLOWED} slow requests", "RQ-10")
+    await links[0].settle(max(0.0, 3.0 - (t.now() - started)))  # the handler takes 6 s
+    early = [one for link, message in sent for one in replies(link.received, message["request_id"])]
+    refused = [one for one in early if not succeeded(one)]
+    if any(one.get("code") == "unsupported" for one in refused):
+        t.unsupported("the target says that it has no handler")
+    for link, message in sent:
+        await finish_slow(t, link, message, "RQ-01", clean=False)
+    await clean(t, links[0])
+    t.note(f"{ALLOWED - len(refused)} of {ALLOWED} in flight at a time")
+    t.check(
+        not refused,
+        f"{ALLOWED} requests of a peer in flight at a time",
+        f"{len(refused)} refused at once, {describe(refused[0]) if refused else ''}",
+    )
+    for link in links:
+        await link.barrier()
 
 
 async def clean(t: Trial, link: Link) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
@@ -63,6 +64,32 @@ async def inference_answered(t: Trial) -> None:
     for message in sent:
         if len(replies(link.received, message["request_id"])) != 1:
             t.fail("one StreamReady each", "more than one", "RQ-01")
+
+
+@case("stream-requests.answered-in-time", requirement="ST-10")
+async def answered_in_time(t: Trial) -> None:
+    """Stream requests are answered within 5 s."""
+    link = await t.established()
+    for kind, requirement in ((SNI, "ST-01"), (INFERENCE, "ST-02")):
+        started = t.now()
+        await answer(t, link, request(t, link, kind), requirement)
+        waited = t.now() - started
+        t.check(waited <= 5.0 + link.channel.slack, f"{kind} answered within 5 s", f"after {waited:.1f} s")
+    await link.barrier()
+
+
+@case("stream-requests.any-name", requirement="ST-06")
+async def any_name(t: Trial) -> None:
+    """RequestSniStream is not refused because the peer may not act for the name."""
+    link = await t.established()
+    names = [f"q{secrets.token_hex(6)}.example", t.options.domain]
+    names += [t.options.refused_domain] if t.options.refused_domain else []
+    for name in names:
+        response = await answer(t, link, request(t, link, SNI, domain=name), "ST-01")
+        if not succeeded(response) and response.get("code") == "not_authorised":
+            t.fail(f"no question of who may act for {name}", describe(response))
+        t.note(f"{name}: {describe(response)}" if name != names[0] else describe(response))
+    await link.barrier()
 
 
 @case("stream-requests.together", requirement="ST-02")

@@ -8,6 +8,7 @@ from gate_conformance import codec
 from gate_conformance.case import case
 from gate_conformance.cases._handshakes import complete, consent, hello, opened
 from gate_conformance.cases._requests import INFERENCE, describe, request, succeeded
+from gate_conformance.cases._stopping import closed_after_stop
 from gate_conformance.cases._support import ping_frame, pong_ids
 from gate_conformance.cases.transport import first_bytes, open_second, write_second
 from gate_conformance.verdicts import CaseFailed
@@ -179,3 +180,17 @@ def _reset_case(name: str, what: str, data: bytes) -> None:
 
 _reset_case("between-frames", "between frames", b"")
 _reset_case("inside-frame", "inside a frame", b"\0\0\1\0{")
+
+
+def _stop_case(name: str, what: str, *, silent: bool) -> None:
+    async def stop(t: Trial) -> None:
+        link = await t.established()
+        await closed_after_stop(t, link, 7, silent=silent)
+        await t.still_serving()
+
+    stop.__doc__ = f"A node closes the connection when its peer stops the control stream {what}."
+    case(f"transport.stopped-{name}", requirement="TR-12", seconds=2.5)(stop)
+
+
+_stop_case("in-silence", "and sends nothing more", silent=True)
+_stop_case("while-asked", "and goes on to send Pings", silent=False)

@@ -69,6 +69,16 @@ def app() -> None:
     help="The suite's identity: 32 raw bytes, made (mode 0600) when absent [default: new for each run].",
 )
 @click.option(
+    "--other-key",
+    metavar="FILE",
+    help="A second identity of the suite, made when absent, which --domain is allowed to as well.",
+)
+@click.option(
+    "--refused-key",
+    metavar="FILE",
+    help="An identity, made when absent, that the target does not admit.",
+)
+@click.option(
     "--only",
     metavar="PATTERN",
     multiple=True,
@@ -110,6 +120,8 @@ def run(
     slow_domain: str | None,
     dns: str | None,
     key: str | None,
+    other_key: str | None,
+    refused_key: str | None,
     only: tuple[str, ...],
     level: str | None,
     jobs: int,
@@ -138,6 +150,8 @@ def run(
         slow_domain=slow_domain,
         dns=dns,
         key=key,
+        other_key=other_key,
+        refused_key=refused_key,
         only=only,
         level=level,
         jobs=jobs,

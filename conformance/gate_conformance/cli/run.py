@@ -14,7 +14,7 @@ from gate_conformance import report_json, report_junit
 from gate_conformance.case import Case, all_cases
 from gate_conformance.cli.outputs import PipedConsole, ReportFile
 from gate_conformance.cli.select import matches, near, select
-from gate_conformance.identity import load_key, public_id
+from gate_conformance.identity import Identity, load_key, read_identity
 from gate_conformance.report_terminal import TerminalReport
 from gate_conformance.runner import Report, Runner, Settings
 from gate_conformance.targets import Target, TargetOptions, parse_target
@@ -35,6 +35,8 @@ class Request:
     slow_domain: str | None
     dns: str | None
     key: str | None
+    other_key: str | None
+    refused_key: str | None
     only: tuple[str, ...]
     level: str | None
     jobs: int
@@ -65,9 +67,10 @@ def execute(request: Request) -> int:
         if sum(file.is_stdout for file in request.files) > 1:
             raise UsageError("--json - and --junit - cannot both have standard output")
         _check_iroh(request.target)
-        key = load_key(request.key)
-        peer_id = public_id(key)
-        options = TargetOptions(key, peer_id, request.role, request.dialer, announce)
+        own = Identity.of(load_key(request.key))
+        other, refused = read_identity(request.other_key), read_identity(request.refused_key)
+        _check_apart(own, other, refused)
+        options = TargetOptions(own.key, own.peer_id, request.role, request.dialer, announce)
         target = parse_target(request.target, options)
         cases = _choose(request, target)
         if not cases:
@@ -76,30 +79,28 @@ def execute(request: Request) -> int:
             file.prepare()
     except UsageError as error:
         raise click.UsageError(str(error)) from None
-    click.echo(f"the suite's identity: {peer_id}", err=True)
+    click.echo(f"the suite's identity: {own.peer_id}", err=True)
+    told = Options(
+        request.domain,
+        request.refused_domain,
+        request.slow_domain,
+        request.dns,
+        own.peer_id,
+        request.domain_given,
+        other,
+        refused,
+    )
     try:
-        return _run(request, console, target, cases, peer_id)
+        return _run(request, console, target, cases, told)
     finally:
         for file in request.files:
             file.discard()
 
 
-def _run(request: Request, console: Console, target: Target, cases: list[Case], peer_id: str) -> int:
+def _run(request: Request, console: Console, target: Target, cases: list[Case], options: Options) -> int:
     terminal = TerminalReport(console, request.verbose)
-    runner = Runner(
-        target,
-        cases,
-        Options(
-            request.domain,
-            request.refused_domain,
-            request.slow_domain,
-            request.dns,
-            peer_id,
-            request.domain_given,
-        ),
-        Settings(request.jobs, request.seed, request.examples_scale),
-        terminal,
-    )
+    settings = Settings(request.jobs, request.seed, request.examples_scale)
+    runner = Runner(target, cases, options, settings, terminal)
     try:
         report = runner.run()
     except TargetGone as gone:
@@ -162,6 +163,12 @@ def _check_iroh(target: str) -> None:
         return
     click.echo("a target over Iroh needs the package iroh: pip install 'gate-p2p[conformance]'", err=True)
     raise click.exceptions.Exit(2)
+
+
+def _check_apart(*identities: Identity | None) -> None:
+    known = [one.peer_id for one in identities if one is not None]
+    if len(set(known)) < len(known):
+        raise UsageError("--key, --other-key and --refused-key have to hold different keys")
 
 
 def _check_server(text: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gate_conformance.channel import Channel
+from gate_conformance.identity import Identity
 from gate_conformance.verdicts import TargetGone
 
 
@@ -45,6 +46,10 @@ class Target:
     async def open(self) -> Channel:
         """A fresh control stream. Raises TargetGone."""
         raise NotImplementedError
+
+    async def open_as(self, identity: Identity) -> Channel | None:
+        """The same as another peer than the suite else is; None where the target chooses whom it dials."""
+        return None
 
     async def offer(self, alpn: str) -> str | None:
         """What comes of a connection with this ALPN: "refused" for it (TLS alert 120), "accepted", or other

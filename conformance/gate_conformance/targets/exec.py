@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from gate_conformance.channel import Channel, ChannelLost, CloseReport
+from gate_conformance.identity import Identity
 from gate_conformance.process import Process, split_command
 from gate_conformance.targets.base import Target, TargetOptions
 
@@ -60,6 +61,12 @@ class ExecChannel:
     def reset(self, code: int) -> bool:
         return False
 
+    def stop(self, code: int) -> bool | None:
+        return None
+
+    def end_target(self) -> bool:
+        return False
+
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         return None
 
@@ -77,6 +84,10 @@ class ExecTarget(Target):
 
     async def open(self) -> Channel:
         return ExecChannel(await Process.start(self._words, self._environment, pipes=True))
+
+    async def open_as(self, identity: Identity) -> Channel | None:
+        told = {**self._environment, "GATE_PEER_ID": identity.peer_id}
+        return ExecChannel(await Process.start(self._words, told, pipes=True))
 
     async def aclose(self) -> None:
         await asyncio.sleep(0)  # lets the transports of ended processes close

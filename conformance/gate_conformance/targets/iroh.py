@@ -7,6 +7,7 @@ import ipaddress
 from typing import TYPE_CHECKING
 
 from gate_conformance.channel import Channel, ChannelLost, ChannelReset, CloseReport
+from gate_conformance.identity import Identity
 from gate_conformance.targets.base import Target, TargetOptions
 from gate_conformance.verdicts import TargetGone, UsageError
 
@@ -19,6 +20,29 @@ _BESIDE_WITHIN = 2.0
 _HINT = "is the node running, is its id right, and does it listen on that ip:port (UDP) for gate/control/1.0?"
 
 
+class _Never:
+    """In the place of a stream on a connection that was closed before one could be opened."""
+
+    def __init__(self, connection: IrohConnection) -> None:
+        self._connection = connection
+
+    async def read(self) -> bytes:
+        await self._connection.wait_closed()
+        raise self._connection.lost()
+
+    async def write(self, data: bytes) -> None:
+        raise self._connection.lost()
+
+    async def finish(self) -> None:
+        raise self._connection.lost()
+
+    def reset(self, code: int) -> None:
+        """There is nothing to reset."""
+
+    def stop(self, code: int) -> None:
+        """There is nothing to stop."""
+
+
 class IrohChannel:
     """One stream on one Iroh connection."""
 
@@ -26,13 +50,13 @@ class IrohChannel:
     slack = 0.5
     kind = "stream"
 
-    def __init__(self, connection: IrohConnection, stream: IrohStream, owner: bool = True) -> None:
+    def __init__(self, connection: IrohConnection, stream: IrohStream | _Never, owner: bool = True) -> None:
         self.remote_id = connection.remote_id
         self._connection, self.stream = connection, stream
         self._owner = owner
 
     async def read(self) -> bytes:
-        from gate_p2p.iroh import ConnectionLost, StreamReset
+        from gate_p2p.iroh import ConnectionLost, StreamReset, TransportError
 
         try:
             return await self.stream.read()
@@ -40,6 +64,8 @@ class IrohChannel:
             raise ChannelReset(error.code) from None
         except ConnectionLost as error:
             raise ChannelLost(error.code, error.by_peer, error.reason) from None
+        except TransportError as error:  # the suite itself has stopped the stream
+            raise ChannelLost(None, False, str(error)) from None
 
     async def write(self, data: bytes) -> None:
         await self._quietly(self.stream.write(data))
@@ -96,6 +122,13 @@ class IrohChannel:
         self.stream.reset(code)
         return True
 
+    def stop(self, code: int) -> bool | None:
+        self.stream.stop(code)
+        return True
+
+    def end_target(self) -> bool:
+        return False
+
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         from gate_p2p.iroh import TransportError
         from gate_p2p.iroh.beside import send_datagram, send_unidirectional
@@ -144,35 +177,48 @@ class IrohTarget(Target):
         self._address = parse_address(rest)
         self._options = options
         self._endpoint: Endpoint | None = None
+        self._others: dict[Identity, asyncio.Task[Endpoint]] = {}
 
     async def start(self) -> None:
-        from gate_p2p.iroh import BindError, Endpoint
-
-        try:
-            self._endpoint = await Endpoint.bind(
-                self._options.key, listen=local_for(self._address.socket_addresses[0])
-            )
-        except BindError as error:
-            raise TargetGone(f"cannot open an Iroh endpoint: {error}") from None
+        self._endpoint = await self._bind(self._options.key)
         connection = await self._dial(_FIRST_DIAL)
         connection.close(0)
 
-    async def _dial(self, timeout: float) -> IrohConnection:
+    async def _bind(self, key: bytes) -> Endpoint:
+        from gate_p2p.iroh import BindError, Endpoint
+
+        try:
+            return await Endpoint.bind(key, listen=local_for(self._address.socket_addresses[0]))
+        except BindError as error:
+            raise TargetGone(f"cannot open an Iroh endpoint: {error}") from None
+
+    async def _dial(self, timeout: float, endpoint: Endpoint | None = None) -> IrohConnection:
         from gate_p2p.iroh import ALPN_CONTROL, DialError
 
-        assert self._endpoint is not None
+        endpoint = endpoint or self._endpoint
+        assert endpoint is not None
         try:
-            return await self._endpoint.dial(self._address, ALPN_CONTROL, timeout=timeout)
+            return await endpoint.dial(self._address, ALPN_CONTROL, timeout=timeout)
         except DialError as error:
             raise TargetGone(" ".join(str(error).split()), _HINT) from None
 
     async def open(self) -> Channel:
+        return await self._open(self._endpoint)
+
+    async def open_as(self, identity: Identity) -> Channel | None:
+        if identity not in self._others:
+            self._others[identity] = asyncio.ensure_future(self._bind(identity.key))
+        return await self._open(await asyncio.shield(self._others[identity]))
+
+    async def _open(self, endpoint: Endpoint | None) -> Channel:
         from gate_p2p.iroh import TransportError
 
-        connection = await self._dial(_NEXT_DIAL)
+        connection = await self._dial(_NEXT_DIAL, endpoint)
         try:
             return IrohChannel(connection, await connection.open_stream())
         except TransportError as error:
+            if endpoint is not self._endpoint and connection.closed:
+                return IrohChannel(connection, _Never(connection))  # closed at once: so may a stranger be
             connection.close(0)
             raise TargetGone(f"no stream on a new connection: {error}") from None
 
@@ -196,5 +242,7 @@ class IrohTarget(Target):
         return None
 
     async def aclose(self) -> None:
-        if self._endpoint is not None:
-            await self._endpoint.aclose()
+        others = await asyncio.gather(*self._others.values(), return_exceptions=True)
+        for endpoint in (self._endpoint, *others):
+            if endpoint is not None and not isinstance(endpoint, BaseException):
+                await endpoint.aclose()

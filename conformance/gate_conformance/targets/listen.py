@@ -181,6 +181,10 @@ class _DialerChannel(IrohChannel):
     endpoint: Endpoint
     done: CloseReport | None = None
 
+    def end_target(self) -> bool:
+        self.process.terminate()
+        return True
+
     async def release(self) -> CloseReport:
         if self.done is None:
             self.done = await release_dialer(self.process, self.endpoint)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gate_conformance.channel import Channel, ChannelLost, CloseReport
+from gate_conformance.identity import Identity
 from gate_conformance.targets.base import Target
 from gate_conformance.verdicts import UsageError
 
@@ -25,6 +26,14 @@ class PeerClosed(ConnectionError):
 
     def __init__(self, code: int) -> None:
         super().__init__(f"the peer closed the connection with code {code}")
+        self.code = code
+
+
+class PeerReset(ConnectionResetError):
+    """The suite reset its direction of the stream, or stopped the node's, with this ``code``."""
+
+    def __init__(self, what: str, code: int) -> None:
+        super().__init__(f"the peer {what} the stream with code {code}")
         self.code = code
 
 
@@ -155,7 +164,10 @@ class MemoryChannel:
         self._crash = "the factory raised " + self._diagnostics.strip().rsplit("\n", 1)[-1]
 
     async def read(self) -> bytes:
-        return await self._from_node.read(65536)
+        try:
+            return await self._from_node.read(65536)
+        except PeerReset as error:  # the suite itself has stopped the stream
+            raise ChannelLost(None, False, str(error)) from None
 
     async def write(self, data: bytes) -> None:
         if self._stream.close_code is not None:
@@ -196,8 +208,15 @@ class MemoryChannel:
         return None
 
     def reset(self, code: int) -> bool:
-        self._to_node.fail(ConnectionResetError(f"the peer reset the stream with code {code}"))
+        self._to_node.fail(PeerReset("reset", code))
         return True
+
+    def stop(self, code: int) -> bool | None:
+        self._from_node.fail(PeerReset("stopped", code))
+        return False
+
+    def end_target(self) -> bool:
+        return False
 
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         return None
@@ -216,6 +235,9 @@ class MemoryTarget(Target):
 
     async def open(self) -> Channel:
         return MemoryChannel(self._factory, self.role, self._peer_id)
+
+    async def open_as(self, identity: Identity) -> Channel | None:
+        return MemoryChannel(self._factory, self.role, identity.peer_id)
 
 
 def load_factory(text: str) -> Factory:
