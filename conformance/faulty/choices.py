@@ -10,9 +10,9 @@ from typing import Any
 
 from .faults.json_reading import depth_of
 from .node import Node
-from .protocol import RESPONSES, Message, Refused
+from .protocol import NOT_AUTHORISED, RESPONSES, Message, Refused
 from .registrar import Registrar
-from .registry import CHOICES, DIALER, Choice, choice
+from .registry import ACCEPTOR, CHOICES, DIALER, Choice, choice
 
 # -- reading
 
@@ -311,15 +311,28 @@ class RegistersNames(Registrar):
 class AsksForThings(Node):
     """Asks the peer for what it can ask for as soon as it may."""
 
+    capabilities = ("inference", "dns_challenge", "sni_proxy")
+
     async def on_established(self) -> None:
         await super().on_established()
-        await self.ask({"type": "RequestInferenceStream", "request_id": "own-1"})
-        await self.ask({"type": "RequestSniStream", "request_id": "own-2", "domain": "own.conformance.test"})
+        if "inference" in self.peer_capabilities:
+            await self.ask({"type": "RequestInferenceStream", "request_id": "own-1"})
+        if "sni_proxy" in self.capabilities:
+            sni = {"type": "RequestSniStream", "domain": "own.conformance.test"}
+            await self.ask({**sni, "request_id": "own-2"})
         address = {"id": list(bytes.fromhex(self.world.node_id)), "direct_addresses": ["127.0.0.1:4433"]}
         await self.ask({"type": "DomainRegistrationRequest", "request_id": "own-3", "node_addr": address})
         if "dns_challenge" in self.peer_capabilities:
             challenge = {"request_id": "own-4", "domain": "own.conformance.test", "txt_value": "t" * 43}
             await self.ask({"type": "DnsChallengeCreate", **challenge})
+
+
+@choice("strangers-closed-at-once", roles=ACCEPTOR)
+class StrangersClosedAtOnce(Node):
+    """Closes a connection that the peer may not have with 5, in place of a HandshakeResponse."""
+
+    async def turn_away(self) -> None:
+        self.end(NOT_AUTHORISED, "not admitted")
 
 
 @choice("second-stream-ignored", over="iroh")

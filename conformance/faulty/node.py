@@ -12,13 +12,14 @@ from .protocol import (
     HANDSHAKE_FAILED,
     RESPONSE_TO,
     RESPONSES,
+    SHUTTING_DOWN,
     TIMED_OUT,
     Message,
     Stream,
     Violation,
 )
 from .requests import Requests
-from .world import World
+from .world import STRANGER, World
 
 LOST = (OSError, EOFError)
 
@@ -39,8 +40,11 @@ class Node(Requests):
     done_code = DONE
     handshake_code = HANDSHAKE_FAILED
     timeout_code = TIMED_OUT
+    refused_code = HANDSHAKE_FAILED
+    stop_code = SHUTTING_DOWN  # at SIGTERM; read by the Iroh runner
     handshake_wait = 5.0  # the dialer, for HandshakeResponse
     first_handshake_wait = 10.0  # the acceptor, for Handshake
+    refused_wait = 1.0  # the acceptor, for the dialer that it has refused to close
     ping_after = 15.0
     dead_after = 45.0
     linger = 1.0  # for answers that are nearly ready, before a close
@@ -50,6 +54,7 @@ class Node(Requests):
     stream_of_acceptor = "ignore"  # or "serve", "close": what the Iroh runner does with one
     beside = ""  # "serve" or "close" and "datagram" or "unidirectional stream": what the Iroh runner does
     more_alpns: tuple[str, ...] = ()  # served like the control ALPN by the Iroh runner
+    watches_stop = True  # read by the Iroh runner: notices that the peer stops the stream before a write does
     read_size = 65536
 
     def __init__(self, stream: Stream, *, role: str, peer_id: str, world: World) -> None:
@@ -218,7 +223,20 @@ class Node(Requests):
         self.responses_awaited += 1
         return {"type": "Handshake", "node_id": self.world.node_id, "capabilities": list(self.capabilities)}
 
+    def admits_peer(self) -> bool:
+        return self.role == "dialer" or self.peer_id != STRANGER
+
+    async def turn_away(self) -> None:
+        """HS-17."""
+        self.acting = False
+        await self.send({"type": "HandshakeResponse", "accepted": False, "capabilities": []})
+        await asyncio.sleep(self.refused_wait)
+        self.end(self.refused_code, "not admitted")
+
     async def on_handshake(self, message: Message) -> None:
+        if not self.admits_peer():
+            await self.turn_away()
+            return
         self.peer_node_id = message["node_id"]
         self.peer_capabilities = message["capabilities"]
         await self.send(self.handshake_response(message))

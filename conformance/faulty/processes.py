@@ -36,6 +36,11 @@ BESIDE = (
     "transport.unidirectional-stream-no-handshake",
     "transport.stream-of-acceptor-not-served",
     "transport.reset-inside-frame",
+    "transport.stopped-in-silence",
+    "transport.stopped-while-asked",
+    "transport.two-peers",
+    "handshake.refused-identity",
+    "closing.target-ends",
     "closing.any-code",
 )
 

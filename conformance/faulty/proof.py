@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from gate_conformance import spec
 from gate_conformance.case import Case, all_cases
+from gate_conformance.identity import Identity
 from gate_conformance.runner import SMOKE, Report, Runner, Settings
 from gate_conformance.targets.memory import MemoryTarget
 from gate_conformance.trial import Options
@@ -27,6 +28,8 @@ OPTIONS = Options(
     slow_domain=SLOW_DOMAIN,
     peer_id=PEER_ID,
     domain_given=True,
+    other=Identity.of(bytes([7]) * 32),
+    refused=Identity.of(bytes([8]) * 32),
 )
 
 

@@ -9,7 +9,7 @@ Message: TypeAlias = dict[str, Any]
 MAX_BODY = 10_485_760
 MAX_U64 = 2**64 - 1
 
-DONE, VIOLATION, TOO_LARGE, HANDSHAKE_FAILED, TIMED_OUT, NOT_AUTHORISED = range(6)
+DONE, VIOLATION, TOO_LARGE, HANDSHAKE_FAILED, TIMED_OUT, NOT_AUTHORISED, SHUTTING_DOWN = range(7)
 
 # Kinds: a trailing "?" marks an optional member, for which null and absence are the same (MS-10).
 MEMBERS: dict[str, dict[str, str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -67,17 +68,25 @@ async def run_exec(name: str, role: str, world: World | None = None) -> None:
 class QuicStream:
     """An Iroh stream whose losses are OSErrors, with the close of its connection."""
 
-    def __init__(self, stream: IrohStream, connection: IrohConnection) -> None:
+    def __init__(self, stream: IrohStream, connection: IrohConnection, watches_stop: bool = False) -> None:
         self._stream, self._connection = stream, connection
         self.remote_id = connection.remote_id
+        self._stopped = asyncio.create_task(stream.wait_stopped()) if watches_stop else None
 
     async def read(self, max_bytes: int = 65536) -> bytes:
+        reading = asyncio.create_task(self._stream.read(max_bytes))
         try:
-            return await self._stream.read(max_bytes)
+            waits = {reading} if self._stopped is None else {reading, self._stopped}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            if not reading.done():
+                raise ConnectionResetError("the peer stopped the stream")
+            return reading.result()
         except StreamReset as error:
             raise ConnectionResetError(str(error)) from error
         except TransportError as error:
             raise ConnectionError(str(error)) from error
+        finally:
+            reading.cancel()
 
     async def write(self, data: bytes) -> None:
         try:
@@ -148,6 +157,7 @@ class IrohNode:
         self.streams = 1 if name in NULLS else class_named(name).dialled_streams
         self.of_acceptor = "ignore" if name in NULLS else class_named(name).stream_of_acceptor
         self.beside = "" if name in NULLS else class_named(name).beside
+        self.watches_stop = name not in NULLS and class_named(name).watches_stop
         self.crashed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.tasks: set[asyncio.Task[None]] = set()
 
@@ -200,7 +210,11 @@ class IrohNode:
             task = asyncio.create_task(close_over(connection, way))
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)
-        control = MergedStream(stream, connection, way) if what == "serve" else QuicStream(stream, connection)
+        control = (
+            MergedStream(stream, connection, way)
+            if what == "serve"
+            else QuicStream(stream, connection, self.watches_stop)
+        )
         try:
             await self.factory(control, role=role, peer_id=connection.remote_id)
         except (Crash, OSError) as error:
@@ -222,11 +236,26 @@ class IrohNode:
             self.crashed.result()
 
 
+def end_at_sigterm(world: World) -> None:
+    """Have SIGTERM close the connections, and the process end with them."""
+    running = asyncio.current_task()
+    assert running is not None
+
+    def end() -> None:
+        for node in world.connections:
+            node.end(node.stop_code, "the process is to end")
+        if not world.connections:
+            running.cancel()
+
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+
+
 async def run_iroh(name: str, address: NodeAddress | None, listen: str, world: World | None = None) -> None:
     """A node over Iroh; prints its address as the first line when it accepts."""
     alpns = (ALPN_CONTROL, *(() if name in NULLS else class_named(name).more_alpns))
     node = IrohNode(name, await Endpoint.bind(listen=listen, alpns=alpns), world or World())
     if address is not None:
+        end_at_sigterm(node.world)
         await node.dial(address)
         return
     print(node.endpoint.address, flush=True)

@@ -8,6 +8,7 @@ from typing import Any
 DOMAIN = "conformance.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
+STRANGER = "1398f62c6d1a457c51ba6a4b5f3dbd2f69fca93216218dc8997e416bd17d93ca"  # nobody admits it
 
 
 class World:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from .. import forms
 from ..node import Node
 from ..protocol import VIOLATION, Message
+from ..registrar import Registrar
 from ..registry import DIALER, fault
 from ..world import DOMAIN, SLOW_DOMAIN
 
@@ -117,6 +119,38 @@ class NamesComparedWithCase(Node):
 
     def canonical(self, domain: str) -> str:
         return domain
+
+
+@fault("own-hex-label-refused", "AU-04", "DR-02")
+class OwnHexLabelRefused(Registrar):
+    """Knows the registered name of a peer alone."""
+
+    def is_own_label(self, label: str) -> bool:
+        return label == forms.z_base_32(bytes.fromhex(self.peer_id))
+
+
+@fault("registered-name-gives-nothing", "AU-04", "DR-02")
+class RegisteredNameGivesNothing(Registrar):
+    """Registers a name, and lets its peer not act for it."""
+
+    def is_own_label(self, label: str) -> bool:
+        return False
+
+
+@fault("labels-of-all-nodes-allowed", "AU-04", "DR-02")
+class LabelsOfAllNodesAllowed(Registrar):
+    """Looks whether a label is one of a node, and not of which."""
+
+    def is_own_label(self, label: str) -> bool:
+        return len(label) in (32, 52)
+
+
+@fault("everything-under-suffix-allowed", "AU-04", "DR-02", "AU-05")
+class EverythingUnderSuffixAllowed(Registrar):
+    """Lets a peer that it registers act for whatever is under the suffix."""
+
+    def is_own_label(self, label: str) -> bool:
+        return True
 
 
 @fault("refusal-not-answered", "AU-01", "RQ-01")

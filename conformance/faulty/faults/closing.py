@@ -6,7 +6,8 @@ import asyncio
 
 from ..node import Node
 from ..protocol import NOT_AUTHORISED, VIOLATION, Crash
-from ..registry import ACCEPTOR, fault, variant
+from ..registry import ACCEPTOR, DIALER, fault, variant
+from .transport import OverReset, OverStop
 
 HERE = "closing"
 
@@ -34,7 +35,42 @@ variant(
     linger=0.0,
     answer_delay=0.05,
 )
+variant(
+    HERE,
+    "stop-closed-with-0",
+    "CL-04",
+    does="Closes with 0 at SIGTERM.",
+    roles=DIALER,
+    over="iroh",
+    stop_code=0,
+)
 variant(HERE, "end-waits-for-all", "CL-02", does="Waits for every request before it closes.", linger=60.0)
+
+
+@fault("reset-with-0-stays-open", "CL-10")
+class ResetWith0StaysOpen(OverReset):
+    """Takes a reset with code 0 for no error, and keeps the connection."""
+
+    async def over_reset(self, error: ConnectionResetError) -> None:
+        if getattr(error, "code", None) != 0:
+            self.lose(str(error))
+
+
+@fault("reset-with-unknown-code-stays-open", "CL-10")
+class ResetWithUnknownCodeStaysOpen(OverReset):
+    """Looks the code of a reset up among those that it knows."""
+
+    async def over_reset(self, error: ConnectionResetError) -> None:
+        if getattr(error, "code", 0) <= 6:
+            self.lose(str(error))
+
+
+@fault("stop-with-0-stays-open", "CL-10")
+class StopWith0StaysOpen(OverStop):
+    """Takes a stop with code 0 for the wish to hear nothing, and keeps the connection."""
+
+    def ignores(self, error: ConnectionResetError) -> bool:
+        return getattr(error, "code", None) == 0
 
 
 @fault("end-stays-open", "CL-02")

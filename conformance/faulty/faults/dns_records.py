@@ -7,7 +7,7 @@ import asyncio
 from ..node import Node
 from ..protocol import Message, Refused
 from ..registrar import Registrar
-from ..registry import fault
+from ..registry import ACCEPTOR, fault
 
 DNS = "dns"
 
@@ -224,7 +224,7 @@ class CleanupComparesCase(Node):
         return await super().cleanup(message)
 
 
-@fault("cleanup-of-another-peers-value", "DC-22", "DC-11", over="two peers")
+@fault("cleanup-of-another-peers-value", "DC-22", "DC-11", roles=ACCEPTOR, over=DNS)
 class CleanupOfAnotherPeersValue(Node):
     """Removes values that another peer created; it takes two identities to see."""
 
@@ -233,6 +233,29 @@ class CleanupOfAnotherPeersValue(Node):
         for key in [key for key in self.world.records if key[0] == name and wanted in (None, key[1])]:
             del self.world.records[key]
         return self.success(message)
+
+
+@fault("cleanup-forgets-the-other-creator", "DC-22", roles=ACCEPTOR, over=DNS)
+class CleanupForgetsTheOtherCreator(Node):
+    """Removes a value that two peers created with the first of them."""
+
+    async def cleanup(self, message: Message) -> Message:
+        for (name, value), creators in list(self.world.records.items()):
+            same = name == message["domain"].lower() and message.get("txt_value") in (None, value)
+            if same and self.peer_id in creators:
+                del self.world.records[name, value]
+        return self.success(message)
+
+
+@fault("cleanup-of-another-peers-value-fails", "DC-22", roles=ACCEPTOR, over=DNS)
+class CleanupOfAnotherPeersValueFails(Node):
+    """Answers a Cleanup of what another peer created with a failure."""
+
+    async def cleanup(self, message: Message) -> Message:
+        key = (message["domain"].lower(), str(message.get("txt_value")))
+        if key in self.world.records and self.peer_id not in self.world.records[key]:
+            raise Refused("not_authorised", "the value is another peer's")
+        return await super().cleanup(message)
 
 
 @fault("value-in-two-strings", "DC-19", over=DNS)

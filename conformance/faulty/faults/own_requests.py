@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from ..node import Node
 from ..protocol import Message
-from ..registry import ACCEPTOR, fault
+from ..registry import ACCEPTOR, DIALER, fault
 
 
 class Asks(Node):
@@ -86,6 +88,66 @@ class AsksWithoutCapability(Asks):
     def wishes(self) -> list[Message]:
         message = {"type": "DnsChallengeCreate", "request_id": "dns-1", "domain": "node.conformance.test"}
         return [{**message, "txt_value": "t" * 43}]
+
+
+@fault("asks-in-upper-case", "DC-21")
+class AsksInUpperCase(Asks):
+    """Writes names as its user did."""
+
+    def wishes(self) -> list[Message]:
+        if "dns_challenge" not in self.peer_capabilities:
+            return []
+        message = {"type": "DnsChallengeCreate", "request_id": "dns-1", "domain": "Node.Conformance.Test"}
+        return [{**message, "txt_value": "t" * 43}]
+
+
+@fault("asks-for-sni-without-serving-it", "ST-07")
+class AsksForSniWithoutServingIt(Asks):
+    """Asks for SNI-proxy streams, for which it has not advertised `sni_proxy`."""
+
+    def wishes(self) -> list[Message]:
+        return [{"type": "RequestSniStream", "request_id": "sni-1", "domain": "node.conformance.test"}]
+
+
+@fault("asks-for-inference-in-vain", "ST-08")
+class AsksForInferenceInVain(AsksForInference):
+    """Asks every peer for inference streams, whatever it advertised."""
+
+
+@fault("asks-while-waiting", "HS-20", roles=DIALER)
+class AsksWhileWaiting(AsksForInference):
+    """Asks right behind its Handshake."""
+
+    async def start(self) -> None:
+        await super().start()
+        await self.on_established()
+
+    async def establish(self) -> None:
+        if not self.established:
+            self.established = True
+            self.last_received = self.last_ping = self.now()
+
+
+@fault("renews-twice-at-once", "HS-18")
+class RenewsTwiceAtOnce(Node):
+    """Sends a renewal for each of two things that have changed, without waiting in between."""
+
+    async def on_established(self) -> None:
+        for _ in range(2):
+            await self.send(self.handshake())
+
+
+@fault("renews-again-after-1-s", "HS-18")
+class RenewsAgainAfterOneSecond(Node):
+    """Sends a renewal again when its answer takes a second."""
+
+    async def on_established(self) -> None:
+        self.go(self.renew())
+
+    async def renew(self) -> None:
+        for _ in range(3):
+            await self.send(self.handshake())
+            await asyncio.sleep(1.0)
 
 
 @fault("asks-without-txt-value", "MS-12")

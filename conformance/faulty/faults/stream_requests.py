@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..node import Node
-from ..protocol import VIOLATION, Message
+from ..protocol import RESPONSE_TO, VIOLATION, Message, Refused
 from ..registry import fault
 
 
@@ -55,6 +55,24 @@ class InferenceRequestCloses(Closes):
     """Closes over RequestInferenceStream."""
 
     kind = "RequestInferenceStream"
+
+
+@fault("stream-requests-answered-late", "ST-10")
+class StreamRequestsAnsweredLate(Node):
+    """Takes 7 s for a stream request."""
+
+    def delay_for(self, message: Message) -> float:
+        return 7.0 if RESPONSE_TO[message["type"]] == "StreamReady" else super().delay_for(message)
+
+
+@fault("sni-name-needs-authority", "ST-06")
+class SniNameNeedsAuthority(Node):
+    """Opens SNI-proxy streams only for names that the peer may act for."""
+
+    def check_authority(self, message: Message) -> None:
+        if message["type"] == "RequestSniStream" and not self.may_act_for(message["domain"]):
+            raise Refused("not_authorised", f"you may not act for {message['domain']}")
+        super().check_authority(message)
 
 
 class OtherAnswer(Node):

@@ -100,6 +100,14 @@ variant(
     over="iroh",
     dialled_streams=2,
 )
+variant(
+    HERE,
+    "stop-seen-by-writes-alone",
+    "TR-12",
+    does="Learns of a stop by its next write alone.",
+    over="iroh",
+    watches_stop=False,
+)
 
 
 @fault("one-connection-a-peer", "TR-04", roles=ACCEPTOR)
@@ -216,6 +224,28 @@ class ResetLeavesOpen(OverReset):
 
     async def over_reset(self, error: ConnectionResetError) -> None:
         """Nothing is done."""
+
+
+class OverStop(Node):
+    """Does something over a stop of its direction of the control stream."""
+
+    def ignores(self, error: ConnectionResetError) -> bool:
+        raise NotImplementedError
+
+    async def write(self, data: bytes) -> None:
+        try:
+            await super().write(data)
+        except ConnectionResetError as error:
+            if not self.ignores(error):
+                raise
+
+
+@fault("stop-leaves-open", "TR-12", "CL-10")
+class StopLeavesOpen(OverStop):
+    """Drops what it would write after a stop, and keeps the connection."""
+
+    def ignores(self, error: ConnectionResetError) -> bool:
+        return True
 
 
 @fault("reset-crashes", "TR-05", "TR-12")

@@ -88,7 +88,7 @@ async def any_name(t: Trial) -> None:
         response = await answer(t, link, request(t, link, SNI, domain=name), "ST-01")
         if not succeeded(response) and response.get("code") == "not_authorised":
             t.fail(f"no question of who may act for {name}", describe(response))
-        t.note(f"{name}: {describe(response)}" if name != names[0] else describe(response))
+        t.note(describe(response))
     await link.barrier()
 
 

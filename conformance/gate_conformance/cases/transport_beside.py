@@ -189,7 +189,7 @@ def _stop_case(name: str, what: str, *, silent: bool) -> None:
         await t.still_serving()
 
     stop.__doc__ = f"A node closes the connection when its peer stops the control stream {what}."
-    case(f"transport.stopped-{name}", requirement="TR-12", seconds=2.5)(stop)
+    case(f"transport.stopped-{name}", requirement="TR-12", seconds=2.0)(stop)
 
 
 _stop_case("in-silence", "and sends nothing more", silent=True)
