@@ -1,8 +1,9 @@
 """Point the suite at the reference node, in both directions, over real Iroh.
 
 Starts a relay as a process and judges it as acceptor; then starts daemons that dial the suite, again after
-each case, and judges them as dialer. Reports go to build/conformance/; the exit status is the worst of the
-two runs and of the nodes' own ends. Options that are not known here go to both runs (--only PATTERN).
+each case, and judges them as dialer; then has the suite start a daemon of its own, for the case that ends it.
+Reports go to build/conformance/; the exit status is the worst of the runs and of the nodes' own ends. Options
+that are not known here go to the first two runs, and --only PATTERN leaves the third out.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ DOMAIN = "conformance.test"
 REFUSED_DOMAIN = "refused.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
+PUBLISHED = "192.0.2.1"  # for documentation (RFC 5737): the address that the relay registers names with
 DAEMONS = 24  # the six longest cases keep one each for most of a minute; the others share the rest
 START_SECONDS = 30.0
 END_SECONDS = 15.0
@@ -64,18 +66,34 @@ def new_key(path: Path) -> str:
     return found[0]
 
 
-def policy_options(suite_id: str) -> list[str]:
+@dataclass(frozen=True)
+class Suite:
+    """The identities of the suite: two key files, and the ids that go with them."""
+
+    key: Path
+    node_id: str
+    other_key: Path
+    other_id: str
+
+    @classmethod
+    def new(cls, directory: Path) -> Suite:
+        """Two fresh keys in this directory."""
+        key, other = directory / "suite.key", directory / "other.key"
+        return cls(key, new_key(key), other, new_key(other))
+
+
+def policy_options(suite: Suite) -> list[str]:
     """What makes a reference node serve the suite: the domains that it may act for, one of them slow."""
-    return [
-        *("--allow", f"{suite_id}={DOMAIN}", "--allow", f"{suite_id}={SLOW_DOMAIN}"),
-        *("--dns-delay", f"{SLOW_DOMAIN}={SLOW_SECONDS}"),
-    ]
+    names = [(who, domain) for who in (suite.node_id, suite.other_id) for domain in (DOMAIN, SLOW_DOMAIN)]
+    allowed = [word for who, domain in names for word in ("--allow", f"{who}={domain}")]
+    return [*allowed, "--dns-delay", f"{SLOW_DOMAIN}={SLOW_SECONDS}"]
 
 
 @contextmanager
-def relay(key: Path, suite_id: str, log: Path) -> Iterator[str]:
+def relay(key: Path, suite: Suite, log: Path) -> Iterator[str]:
     """A reference relay as a process, yields its address; at the end SIGTERM, which has to give status 0."""
-    command = [GATE_P2P, "relay", "--listen", "127.0.0.1:0", "--key", str(key), *policy_options(suite_id)]
+    command = [GATE_P2P, "relay", "--listen", "127.0.0.1:0", "--key", str(key), *policy_options(suite)]
+    command += ["--publish-address", PUBLISHED]
     printed = log.with_suffix(".out")
     see = f"; see {log.relative_to(ROOT)}"
     with printed.open("wb") as output, log.open("wb") as errors:
@@ -121,7 +139,7 @@ def wait_for_end(process: subprocess.Popen[bytes]) -> int:
 
 
 @contextmanager
-def daemons(directory: Path, address: str, suite_id: str, listening: int, log: Path) -> Iterator[None]:
+def daemons(directory: Path, address: str, suite: Suite, listening: int, log: Path) -> Iterator[None]:
     """Reference daemons as processes, started once the suite listens, that dial it until SIGTERM."""
     processes: list[subprocess.Popen[bytes]] = []
     stop = threading.Event()
@@ -133,7 +151,7 @@ def daemons(directory: Path, address: str, suite_id: str, listening: int, log: P
         for number in range(DAEMONS):
             if stop.is_set():
                 return
-            command = [GATE_P2P, "daemon", "--relay", address, "--keep-trying", *policy_options(suite_id)]
+            command = [GATE_P2P, "daemon", "--relay", address, "--keep-trying", *policy_options(suite)]
             command += ["--key", str(directory / f"daemon-{number}.key")]
             processes.append(
                 subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
@@ -176,12 +194,13 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_suite(role: str, node: str, target: list[str], key: Path, extra: list[str]) -> Run:
+def run_suite(role: str, node: str, target: list[str], suite: Suite, extra: list[str]) -> Run:
     """Run the suite once, its terminal report on our standard output."""
-    report = REPORTS / f"{role}.json"
+    report = REPORTS / f"{role.replace(' ', '-')}.json"
     report.unlink(missing_ok=True)
     command = [
-        *(GATE_CONFORMANCE, "run", *target, "--key", str(key), "--domain", DOMAIN),
+        *(GATE_CONFORMANCE, "run", *target, "--key", str(suite.key), "--other-key", str(suite.other_key)),
+        *("--domain", DOMAIN),
         *("--refused-domain", REFUSED_DOMAIN, "--slow-domain", SLOW_DOMAIN),
         *("--json", str(report), "--junit", str(report.with_suffix(".xml")), *extra),
     ]
@@ -219,7 +238,7 @@ def summary(run: Run) -> str:
 
 
 def main() -> int:
-    """Run both directions; returns the worst exit status."""
+    """Run both directions, and the case that ends its target; returns the worst exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -233,21 +252,23 @@ def main() -> int:
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="gate-conformance-") as directory:
         try:
-            suite_key = Path(directory) / "suite.key"
-            suite_id = new_key(suite_key)
+            suite = Suite.new(Path(directory))
             if options.role in (None, "acceptor"):
-                with relay(Path(directory) / "relay.key", suite_id, REPORTS / "relay.log") as address:
+                with relay(Path(directory) / "relay.key", suite, REPORTS / "relay.log") as address:
                     print(f"== acceptor: a reference relay at {address}", flush=True)
-                    runs.append(
-                        run_suite("acceptor", "gate-p2p relay", [f"iroh:{address}"], suite_key, extra)
-                    )
+                    runs.append(run_suite("acceptor", "gate-p2p relay", [f"iroh:{address}"], suite, extra))
             if options.role in (None, "dialer"):
                 port = free_port()
-                address = f"{suite_id}@127.0.0.1:{port}"
+                address = f"{suite.node_id}@127.0.0.1:{port}"
                 print(f"== dialer: {DAEMONS} reference daemons that dial the suite at {address}", flush=True)
-                with daemons(Path(directory), address, suite_id, port, REPORTS / "daemons.log"):
+                with daemons(Path(directory), address, suite, port, REPORTS / "daemons.log"):
                     target = [f"listen:127.0.0.1:{port}", "--jobs", str(DAEMONS)]
-                    runs.append(run_suite("dialer", "gate-p2p daemon", target, suite_key, extra))
+                    runs.append(run_suite("dialer", "gate-p2p daemon", target, suite, extra))
+                if not any(word.startswith("--only") for word in extra):
+                    print("== dialer to be ended: a reference daemon that the suite starts", flush=True)
+                    dialer = f"{GATE_P2P} daemon --relay {{address}}"
+                    target = ["listen", "--dialer", dialer, "--only", "CL-04"]
+                    runs.append(run_suite("dialer to be ended", "gate-p2p daemon", target, suite, extra))
         except NodeError as error:
             problems.append(f"error: {error}")
     print()
