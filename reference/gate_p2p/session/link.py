@@ -353,7 +353,9 @@ class ControlLink:
         try:
             response = await future
         finally:
-            self._futures.pop(request_id, None)  # a cancelled caller; the core swallows the response
+            if self._futures.pop(request_id, None) is not None:  # the caller was cancelled
+                self.connection.cancel_request(request_id)
+                self._arm()
         check_response(response)
         return response
 

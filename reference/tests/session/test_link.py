@@ -253,6 +253,7 @@ def test_cancelling_a_waiter_leaves_nothing_and_harms_nobody() -> None:
         asking.cancel()
         await asyncio.wait({asking})
         assert not link._futures
+        assert link.connection.pending == 0
         peer.core.answer_success(received.request.request_id, 0.0)
         peer.core.ping(0.0)
         await peer.flush()
