@@ -1,7 +1,7 @@
 """Gate P2P for Python: a sans-IO core, a session on top of it, and a thin Iroh adapter.
 
-`from gate_p2p import P2PSession` works, and nothing is imported before it is asked for: `import gate_p2p.core`
-brings no event loop along.
+`from gate_p2p import P2PSession` works, and nothing is imported before it is asked for:
+`import gate_p2p.core` brings no event loop along.
 """
 
 from __future__ import annotations
