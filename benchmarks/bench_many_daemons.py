@@ -1,8 +1,8 @@
-"""200 daemons at one relay on this machine: all connect, then all ask for DNS challenges at once.
+"""200 daemons at one relay on this machine: all connect, then all ping it and ask for DNS challenges at once.
 
 The relay is a process of its own (`bench_many_daemons.py relay`), the daemons are sessions of this one.
-Anchors: what one daemon alone gets with the same number of requests on their way, and bounds that an operator
-may count on: 1 MiB of the relay's memory for each daemon, 30 s until all are connected.
+Anchors: what one daemon alone gets with 64 requests on their way, in time and for the relay's CPU, and bounds
+that an operator may count on: 1 MiB of the relay's memory for each daemon, 30 s until all are connected.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gate_p2p.session.peer import Peer
 from measure import Result
 
 DAEMONS = 200
-CHALLENGES = 10  # of each daemon, one after another: a create and a cleanup
+CHALLENGES = 10  # of each daemon, one after another: a create and a cleanup, with a Ping under way meanwhile
 AT_ONCE = 32  # daemons that begin to dial at the same time: a relay refuses past 256 handshakes under way
 NAME = "bench.private.example"
 VALUE = "x" * 43
@@ -72,10 +72,14 @@ class Relay:
 
 
 async def challenges(session: P2PSession, relay_id: str, number: int) -> None:
-    """So many creates and cleanups, one after another."""
-    for _ in range(number):
+    """So many creates and cleanups, one after another, each pair beside a Ping."""
+
+    async def challenge() -> None:
         await session.request_dns_challenge_create(relay_id, NAME, VALUE)
         await session.request_dns_challenge_cleanup(relay_id, NAME, VALUE)
+
+    for _ in range(number):
+        await asyncio.gather(session.ping(relay_id), challenge())
 
 
 async def connect(sessions: list[P2PSession], address: str) -> float:
@@ -100,22 +104,23 @@ async def measure(relay: Relay) -> list[Result]:
     cpu_before, memory_before, _ = relay.measure()
     try:
         connecting = await connect(sessions, relay.address)
-        _, memory, peers = relay.measure()
+        cpu_connected, memory, peers = relay.measure()
         if peers != DAEMONS:
             raise AssertionError(f"{peers} of {DAEMONS} daemons are connected")
         began = time.perf_counter()
         await asyncio.gather(*(challenges(sessions[0], relay_id, CHALLENGES) for _ in range(64)))
         alone = 64 * CHALLENGES / (time.perf_counter() - began)
+        cpu_alone, _, _ = relay.measure()
         began = time.perf_counter()
         await asyncio.gather(*(challenges(session, relay_id, CHALLENGES) for session in sessions))
         together = DAEMONS * CHALLENGES / (time.perf_counter() - began)
         cpu, memory_after, _ = relay.measure()
     finally:
         await asyncio.gather(*(session.aclose() for session in sessions))
-    used = cpu - cpu_before
     print(
-        f"{DAEMONS} daemons: connected in {connecting:.1f} s, {together:.0f} challenges/s, the relay used "
-        f"{used:.1f} s of CPU and {(memory_after - memory_before) / DAEMONS:.0f} KiB for each"
+        f"{DAEMONS} daemons: connected in {connecting:.1f} s, {together:.0f} challenges/s and as many Pings, "
+        f"the relay used {cpu - cpu_before:.1f} s of CPU and "
+        f"{(memory_after - memory_before) / DAEMONS:.0f} KiB for each"
     )
     per_daemon = (memory - memory_before) / DAEMONS
     return [
@@ -123,6 +128,14 @@ async def measure(relay: Relay) -> list[Result]:
             "200 daemons: connecting", DAEMONS / connecting, "daemons/s", "all in 30 s", DAEMONS / 30, 1.0
         ),
         Result("200 daemons: challenges", together, "challenges/s", "one daemon, 64 at once", alone, 0.3),
+        Result(
+            "200 daemons: relay's CPU",
+            DAEMONS * CHALLENGES / (cpu - cpu_alone),
+            "challenges/CPU s",
+            "one daemon, 64 at once",
+            64 * CHALLENGES / (cpu_alone - cpu_connected),
+            0.3,
+        ),
         Result(
             "200 daemons: relay's memory", 1024 / per_daemon, "daemons/MiB", "1 MiB for each", 1.0, goal=1.0
         ),

@@ -40,6 +40,14 @@ def row(result: Result) -> str:
     )
 
 
+def kept(names: list[str]) -> list[dict[str, str | float]]:
+    """What an earlier run wrote, where this one runs some benchmarks only."""
+    if not names or not OUTPUT.exists():
+        return []
+    earlier: list[dict[str, str | float]] = json.loads(OUTPUT.read_text(encoding="utf-8"))
+    return earlier
+
+
 def main() -> int:
     """Run what was asked for; 1 when a goal is missed and that was asked, 2 for an unknown name."""
     parser = argparse.ArgumentParser(
@@ -63,8 +71,10 @@ def main() -> int:
         for result in importlib.import_module(known[name]).run():
             results.append(result)
             print(row(result), flush=True)
+    entries = {str(entry["name"]): entry for entry in kept(options.names)}
+    entries |= {result.name: as_json(result) for result in results}
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-    OUTPUT.write_text(json.dumps([as_json(result) for result in results], indent=2) + "\n", encoding="utf-8")
+    OUTPUT.write_text(json.dumps(list(entries.values()), indent=2) + "\n", encoding="utf-8")
     print(f"written: {OUTPUT.relative_to(HERE.parent)}")
     return 1 if options.check and any(result.ratio < result.goal for result in results) else 0
 

@@ -335,6 +335,13 @@ class StrangersClosedAtOnce(Node):
         self.end(NOT_AUTHORISED, "not admitted")
 
 
+@choice("patient-while-asking")
+class PatientWhileAsking(AsksForThings):
+    """Forgives silence for as long as it waits for answers about DNS (LV-09)."""
+
+    dead_after = 330.0
+
+
 @choice("second-stream-ignored", over="iroh")
 class SecondStreamIgnored(Node):
     """Never accepts a second stream."""
@@ -350,6 +357,7 @@ APART = {
     "renewal-refused",
     "limit-of-1000",
     "keep-alive-at-19",
+    "patient-while-asking",
     "pretty-printed",
     "lone-surrogates-read",
 }

@@ -110,6 +110,28 @@ def test_every_byte_example_is_whole_frames_of_good_messages() -> None:
             assert not known or judge(body).verdict == "accept", (name, line, body)
 
 
+def test_the_registries_name_what_the_chapters_define() -> None:
+    sources = Sources(ROOT / "spec", ROOT / "docs")
+    texts = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "spec").glob("*.md")}
+    section = texts["versioning"].partition("## Registries")[2].partition("\n## ")[0]
+    rows = {cells[1].strip(): cells[2] for line in section.splitlines() if len(cells := line.split("|")) > 3}
+
+    def named(registry: str) -> set[str]:
+        return set(re.findall(r"`([^`]+)`", rows[registry]))
+
+    def defined(chapter: str, heading: str) -> set[str]:
+        part = texts[chapter].partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+        return set(re.findall(r"^\| `([^`]+)` \|(?!.*\n\|--)", part, re.MULTILINE))
+
+    assert named("failure codes") == defined("requests", "What a responder checks, in this order")
+    assert named("ALPNs") == defined("transport", "Connections and ALPNs")
+    assert named("capabilities") == defined("handshake", "Capabilities")
+    assert named("inference error types") == defined("inference", "Errors")
+    codes = [one["code"] for one in sources.close_codes]
+    assert rows["close codes"].strip() == f"{codes[0]} to {codes[-1]}"
+    assert codes == list(range(len(codes)))
+
+
 # -- Drift of pages --------------------------------------------------------------------------------
 
 

@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import gate_p2p
+import gate_p2p.dns
+import gate_p2p.session
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = {"gate_p2p": ROOT / "reference", "gate_conformance": ROOT / "conformance"}
 
@@ -210,3 +214,12 @@ def test_importing_the_core_loads_no_event_loop_and_no_iroh() -> None:
     program = f"import sys, gate_p2p.core; print(*sorted({unwanted} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_the_package_gives_the_names_of_the_crate_when_they_are_asked_for() -> None:
+    assert gate_p2p.P2PSession is gate_p2p.session.P2PSession
+    assert gate_p2p.DnsChallengeHandler is gate_p2p.dns.DnsChallengeHandler
+    for name in gate_p2p.__all__:
+        assert getattr(gate_p2p, name)
+    with pytest.raises(AttributeError, match="no attribute 'P2PSessions'"):
+        _ = gate_p2p.P2PSessions

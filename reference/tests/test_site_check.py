@@ -49,10 +49,11 @@ def test_a_good_site_has_no_broken_links(site: Path) -> None:
         ('"#top"', '"#gone"', "index.html: a link to #gone, where there is no such anchor"),
         ("style.css", "gone.css", "index.html: a broken link to gone.css"),
         ("style.css", "//example.org/a.css", "index.html: loads //example.org/a.css from elsewhere"),
+        ("here</a>", '--8 < --"a.py"</a>', 'index.html: an include that was not carried out: --8 < --"a.py"'),
         ("<script>", '<script src="https://example.org/a.js">', "index.html: loads https://example.org/a.js"),
     ],
 )
-def test_a_broken_link_is_named(site: Path, old: str, new: str, finding: str) -> None:
+def test_a_broken_link_or_include_is_named(site: Path, old: str, new: str, finding: str) -> None:
     spoil(site, old, new)
     (found,) = links.problems(site)
     assert found.startswith(finding)

@@ -1,4 +1,4 @@
-"""Every link, anchor and image of the built pages, and that no page loads anything from elsewhere."""
+"""Every link, anchor, image and include of the built pages, and that they load nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ LOADING = {
     "video": "src",
 }
 
+# What `pymdownx.snippets` replaces by a file; a space more, and it stays in the page.
+INCLUDE = re.compile(r"-+\s*8\s*<\s*-+.*")
+
 
 class Page(HTMLParser):
     """The anchors of a page, where it leads to, and what it loads."""
@@ -30,6 +33,7 @@ class Page(HTMLParser):
         self.anchors: set[str] = set()
         self.links: list[str] = []
         self.loads: list[str] = []
+        self.text = ""
         self.feed(text)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -40,12 +44,17 @@ class Page(HTMLParser):
         if tag in LOADING and LOADING[tag] in values:
             self.loads.append(values[LOADING[tag]])
 
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
 
 def problems(site: Path) -> Iterator[str]:
     """What is broken, one line each, in the order of the files."""
     pages = {path: Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     for path, page in pages.items():
         name = path.relative_to(site)
+        for found in INCLUDE.finditer(page.text):
+            yield f"{name}: an include that was not carried out: {found[0]}"
         for link in sorted(set(page.links + page.loads)):
             parts = urlsplit(link)
             if parts.scheme or parts.netloc:

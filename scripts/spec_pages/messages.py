@@ -28,16 +28,16 @@ FACTS = {
     "HandshakeResponse": Facts("handshake", "whoever got a Handshake"),
     "Ping": Facts("liveness", "either side", "Pong"),
     "Pong": Facts("liveness", "whoever got a Ping"),
-    "RequestSniStream": Facts("stream-requests", "the relay, to a daemon", "StreamReady"),
+    "RequestSniStream": Facts("stream-requests", "either side; a relay, usually", "StreamReady"),
     "RequestInferenceStream": Facts("stream-requests", "either side", "StreamReady"),
     "StreamReady": Facts("stream-requests", "whoever got a RequestSniStream or a RequestInferenceStream"),
-    "DnsChallengeCreate": Facts("dns-challenges", "a daemon, to the relay", "DnsChallengeResponse"),
-    "DnsChallengeCleanup": Facts("dns-challenges", "a daemon, to the relay", "DnsChallengeResponse"),
+    "DnsChallengeCreate": Facts("dns-challenges", "either side; a daemon, usually", "DnsChallengeResponse"),
+    "DnsChallengeCleanup": Facts("dns-challenges", "either side; a daemon, usually", "DnsChallengeResponse"),
     "DnsChallengeResponse": Facts(
         "dns-challenges", "whoever got a DnsChallengeCreate or a DnsChallengeCleanup"
     ),
     "DomainRegistrationRequest": Facts(
-        "domain-registration", "a daemon, to the relay", "DomainRegistrationResponse"
+        "domain-registration", "either side; a daemon, usually", "DomainRegistrationResponse"
     ),
     "DomainRegistrationResponse": Facts("domain-registration", "whoever got a DomainRegistrationRequest"),
 }

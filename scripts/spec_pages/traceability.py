@@ -13,7 +13,7 @@ LEVELS = {
 
 
 def page(sources: Sources) -> str:
-    """Every requirement in the order of the chapters, each under its anchor (`#fr-01`)."""
+    """Every requirement, by chapter and id, each under its anchor (`#fr-01`)."""
     requirements = list(sources.requirements.values())
     cases = sum(len(found) for found in sources.cases.values())
     parts = [
@@ -36,7 +36,10 @@ def page(sources: Sources) -> str:
         ),
     ]
     for chapter in sources.chapters.values():
-        rows = [_row(sources, one) for one in requirements if one.chapter == chapter.name]
+        of_chapter = sorted(
+            (one for one in requirements if one.chapter == chapter.name), key=lambda one: one.id
+        )
+        rows = [_row(sources, one) for one in of_chapter]
         if rows:
             parts.append(f"\n## {chapter.title}\n\nChapter: [{chapter.title}]({chapter.name}.md)\n\n")
             parts.append(table(("Id", "Level", "Binds", "Requirement", "Cases"), rows))

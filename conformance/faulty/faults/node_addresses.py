@@ -20,6 +20,28 @@ class AddressFormUnchecked(Registrar):
         return None
 
 
+@fault("many-addresses-refused", "DR-12")
+class ManyAddressesRefused(Registrar):
+    """Takes no more than 1,000 addresses."""
+
+    longest_list = 1000
+
+    def addresses_problem(self, message: Message) -> str | None:
+        if problem := super().addresses_problem(message):
+            return problem
+        address = message.get("node_addr")
+        if isinstance(address, dict) and len(address.get("direct_addresses") or ()) > self.longest_list:
+            return f"more than {self.longest_list} addresses"
+        return None
+
+
+@fault("few-addresses-taken", "DR-12")
+class FewAddressesTaken(ManyAddressesRefused):
+    """Takes no more than 64 addresses."""
+
+    longest_list = 64
+
+
 class AlsoAccepts(Registrar):
     """Registers what the specification allows, and what `pattern` matches."""
 

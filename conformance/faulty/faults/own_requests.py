@@ -150,6 +150,48 @@ class RenewsAgainAfterOneSecond(Node):
             await asyncio.sleep(1.0)
 
 
+class AsksForName(Asks):
+    """Asks for a stream for a name whose form it does not look at."""
+
+    domain = ""
+
+    def wishes(self) -> list[Message]:
+        return [{"type": "RequestSniStream", "request_id": "sni-1", "domain": self.domain}]
+
+
+@fault("asks-for-wildcard", "RQ-17")
+class AsksForWildcard(AsksForName):
+    """Asks for a stream for a wildcard."""
+
+    domain = "*.conformance.test"
+
+
+@fault("asks-with-trailing-dot", "RQ-17")
+class AsksWithTrailingDot(AsksForName):
+    """Asks for a stream for a name with its final dot."""
+
+    domain = "node.conformance.test."
+
+
+@fault("asks-with-padded-value", "RQ-17")
+class AsksWithPaddedValue(Asks):
+    """Asks for a challenge with padding behind the value, where the peer offers one."""
+
+    def wishes(self) -> list[Message]:
+        message = {"type": "DnsChallengeCreate", "request_id": "dns-1", "domain": "node.conformance.test"}
+        return [{**message, "txt_value": "t" * 43 + "="}] if "dns_challenge" in self.peer_capabilities else []
+
+
+@fault("registers-with-host-name", "RQ-17")
+class RegistersWithHostName(Asks):
+    """Gives a host name for an address when it asks for a name."""
+
+    def wishes(self) -> list[Message]:
+        octets = list(bytes.fromhex(self.world.node_id))
+        address = {"id": octets, "direct_addresses": ["192.0.2.7:31145", "node.example:31145"]}
+        return [{"type": "DomainRegistrationRequest", "request_id": "name-1", "node_addr": address}]
+
+
 @fault("asks-without-txt-value", "MS-12")
 class AsksWithoutTxtValue(Asks):
     """Asks for a DNS challenge without the value, where the peer offers one."""

@@ -20,6 +20,11 @@ def is_domain(text: str) -> bool:
     return len(text) <= 237 and bool(_DOMAIN.fullmatch(text)) and not text.rpartition(".")[2].isdigit()
 
 
+def is_txt_value(text: str) -> bool:
+    """Whether ``text`` has the form of DC-06."""
+    return bool(_TXT.fullmatch(text))
+
+
 def long_name(length: int, end: str = "example") -> str:
     """A name of exactly ``length`` characters under ``end``, with labels of at most 63."""
     rest = length - len(end) - 1

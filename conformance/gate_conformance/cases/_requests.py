@@ -71,14 +71,15 @@ def describe(response: Message) -> str:
 
 
 def check_code(t: Trial, response: Message, *allowed: str) -> None:
-    """Warn (RQ-08) when a failure's code is none of ``allowed`` (by default: of the list).
+    """Warn (RQ-08) when a failure's code is none of ``allowed`` (by default: of the list, or private).
 
     That codes are there at all is asked once, in the cases of RQ-08: not in every case anew.
     """
     wanted, code = allowed or CODES, response.get("code")
     if code is None and t.case.requirement != "RQ-08":
         return
-    if not succeeded(response) and code not in wanted:
+    private = not allowed and isinstance(code, str) and "." in code.partition("/")[0] and "/" in code
+    if not succeeded(response) and code not in wanted and not private:
         listed = "of the list" if wanted is CODES else " or ".join(wanted)
         t.warn(f"a failure with code {listed}", f"code {code!r}", "RQ-08")
 

@@ -98,6 +98,21 @@ async def addresses(t: Trial) -> None:
     await link.barrier()
 
 
+@case("domain-registration.many-addresses", requirement="DR-12")
+async def many_addresses(t: Trial) -> None:
+    """A registration is not refused over the number of its addresses, up to 1,024 of them."""
+    link = await t.established()
+    own = node_addr(t.options.peer_id)
+    with_one = await registered(t, link)
+    for number in (2, 100, 1024):
+        listed = [f"192.0.2.{1 + at % 250}:{31145 + at}" for at in range(number)]
+        response = await registered(t, link, node_addr={**own, "direct_addresses": listed})
+        code = response.get("code")
+        if not succeeded(response) and (code == "malformed" or (code is None and succeeded(with_one))):
+            t.fail(f"{number} addresses taken", f"{describe(response)}, error {response.get('error')!r}")
+    await link.barrier()
+
+
 async def _refused_address(t: Trial, link: Link, listed: list[str]) -> None:
     address = {**node_addr(t.options.peer_id), "direct_addresses": listed}
     message = request(t, link, REGISTRATION, node_addr=address)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
 from gate_conformance.case import case
+from gate_conformance.cases._addresses import is_address
 from gate_conformance.cases._handshakes import (
     CAPABILITIES,
     FOREIGN_IDS,
@@ -23,6 +24,7 @@ from gate_conformance.cases._handshakes import (
     wait_end,
     without_consent,
 )
+from gate_conformance.cases._names import is_domain, is_txt_value
 from gate_conformance.cases._requests import (
     INFERENCE,
     KINDS,
@@ -262,3 +264,31 @@ async def own_ids(t: Trial) -> None:
     wrong = [one for one in own if not 1 <= len(one) <= 128 or not all("!" <= c <= "~" for c in one)]
     if wrong or len(own) != len(set(own)):
         t.fail("legal and unique request ids", f"{own}")
+
+
+def _out_of_form(message: dict[str, Any]) -> list[str]:
+    """Which texts in a request have another form than a requester keeps to; ill-typed ones are MS-12's."""
+    domain, value, address = (message.get(name) for name in ("domain", "txt_value", "node_addr"))
+    listed = address.get("direct_addresses") if isinstance(address, dict) else None
+    return [
+        *(f"domain {one!r}" for one in [domain] if isinstance(one, str) and not is_domain(one)),
+        *(f"txt_value {one!r}" for one in [value] if isinstance(one, str) and not is_txt_value(one)),
+        *(
+            f"the address {one!r}"
+            for one in (listed if isinstance(listed, list) else ())
+            if isinstance(one, str) and not is_address(one)
+        ),
+    ]
+
+
+@case("requests.own-forms", requirement="RQ-17")
+async def own_forms(t: Trial) -> None:
+    """What the target asks for is in form: names, TXT values and addresses."""
+    link = await t.established()
+    await link.settle(2.0)
+    own = [one for one in link.received if one.get("type") in KINDS and one.get("type") != INFERENCE]
+    if not own:
+        t.not_testable("the target asks for nothing that has a form")
+    for message in own:
+        if wrong := _out_of_form(message):
+            t.fail(f"a {message['type']} in form", ", ".join(wrong)[:300])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gate_conformance import codec
 from gate_conformance.case import case
 from gate_conformance.cases._held import Held
+from gate_conformance.cases._requests import CLEANUP, CREATE, REGISTRATION
 from gate_conformance.cases._support import PONG_WITHIN, expect_pong, ping_frame, pong_ids
 from gate_conformance.verdicts import CaseFailed
 
@@ -320,7 +321,12 @@ async def dead(t: Trial) -> None:
     """A connection without a byte is closed after 45 s, with code 4."""
     link = await t.established()
     link.auto_pong = False
-    end = await link.expect_end(within=50.0 + TOLERANCE)
+    try:
+        end = await link.expect_end(within=50.0 + TOLERANCE)
+    except CaseFailed:
+        if any(one.get("type") in (CREATE, CLEANUP, REGISTRATION) for one in link.received):
+            t.not_testable("the target waits for the answer to a request of its own (LV-09)")
+        raise
     t.check(end.seconds >= 45.0 - TOLERANCE, "45 s without bytes", f"{end} after {end.seconds:.1f} s")
     if link.channel.kind == "stream":
         t.check(end.code == 4, "close code 4", f"{end.code}")

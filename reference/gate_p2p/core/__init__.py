@@ -6,7 +6,8 @@ It imports no event loop, no socket, no clock and no source of random numbers.
 from __future__ import annotations
 
 from .answers import Policy, Refusal
-from .connection import DNS_CHALLENGE, Connection
+from .capabilities import DNS_CHALLENGE, INFERENCE, SNI_PROXY
+from .connection import Connection
 from .errors import (
     CloseCode,
     FailureCode,
@@ -57,6 +58,8 @@ from .states import TABLE, Action, State, Stimulus, Transition
 
 __all__ = [
     "DNS_CHALLENGE",
+    "INFERENCE",
+    "SNI_PROXY",
     "TABLE",
     "Action",
     "CapabilitiesRenewed",

@@ -11,19 +11,17 @@ raises `LocalProtocolError` and changes nothing. Time is whatever number of seco
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Final
+from math import isfinite
 
 from . import answers, forms
 from . import messages as m
 from .answers import Policy
+from .capabilities import DNS_CHALLENGE, INFERENCE
 from .errors import CloseCode, FailureCode, LocalProtocolError, MissingCapabilityError
 from .events import Event
 from .limits import Limits
 from .receiver import ENDING, OPEN, Receiver
 from .states import Action, State, Stimulus
-
-DNS_CHALLENGE: Final = "dns_challenge"
-"""The capability without which a peer is not asked for DNS challenges (DC-14)."""
 
 
 class Connection(Receiver):
@@ -128,8 +126,12 @@ class Connection(Receiver):
         return self._request(request, now, timeout)
 
     def request_inference_stream(self, now: float, timeout: float | None = None) -> str:
-        """Ask the peer to expect an inference stream (ST-02); returns the request id."""
-        return self._request(m.RequestInferenceStream(request_id=self._pending.next_id()), now, timeout)
+        """Ask the peer to expect an inference stream (ST-02); returns the request id.
+
+        Raises `MissingCapabilityError` (ST-08).
+        """
+        request = m.RequestInferenceStream(request_id=self._pending.next_id())
+        return self._request(request, now, timeout, capability=INFERENCE)
 
     def request_domain_registration(
         self, node_addr: m.NodeAddr, now: float, timeout: float | None = None
@@ -137,6 +139,15 @@ class Connection(Receiver):
         """Ask the relay for a domain name that leads to us (DR-01); returns the request id."""
         request = m.DomainRegistrationRequest(request_id=self._pending.next_id(), node_addr=node_addr)
         return self._request(request, now, timeout)
+
+    def cancel_request(self, request_id: str) -> None:
+        """Wait no more for the answer to a request of ours, which is ignored when it comes (RQ-06).
+
+        The peer is not told, and may have carried it out; an id that is not pending is no error.
+        """
+        if request_id in self._pending:
+            self._pending.resolve(request_id)
+            self._liveness.reprieve(self._now)  # it was perhaps the one that the silence was forgiven for
 
     def answer_success(self, request_id: str, now: float, *, domain: str | None = None) -> None:
         """Answer a request of the peer with success; `domain` for a DomainRegistrationRequest alone.
@@ -192,6 +203,8 @@ class Connection(Receiver):
         if len(self._pending) >= self._limits.max_pending:
             raise LocalProtocolError(f"{len(self._pending)} requests are pending; wait for answers")
         wait = self._limits.request_timeout if timeout is None else timeout
+        if not (isfinite(wait) and wait > 0):
+            raise LocalProtocolError(f"timeout is {wait!r}; expected a positive number of seconds")
         self._send(request)
         self._pending.add(request, self._advance(now) + wait)
         return request.request_id

@@ -16,9 +16,10 @@ class Established(Event, frozen=True):
     """The handshake is done: requests may be sent, and the peer's are acted on."""
 
     capabilities: frozenset[str]
-    """What the peer advertised, unknown capabilities included (HS-06)."""
+    """What the peer advertised: every known capability, and a few dozen others (HS-06)."""
     peer_node_id: str | None
-    """What the peer's Handshake claims, None where it sent none. No proof of anything (HS-05, AU-03)."""
+    """What the peer's Handshake claims, at most 64 characters of it, None where it sent none. No proof of
+    anything (HS-05, AU-03)."""
 
 
 class CapabilitiesRenewed(Event, frozen=True):

@@ -14,7 +14,8 @@ MAX_DOMAIN: Final = 237
 MAX_ADDRESSES: Final = 1024
 """Entries of `direct_addresses`: a frame could hold 800,000, and to look at them takes seconds (LM-01)."""
 
-_NODE_ID = re.compile(r"[0-9a-f]{64}")
+NODE_ID_LENGTH = 64
+_NODE_ID = re.compile(rf"[0-9a-f]{{{NODE_ID_LENGTH}}}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
 _TXT_VALUE = re.compile(r"[A-Za-z0-9_-]{43}")

@@ -16,6 +16,7 @@ class Liveness:
         self._dead_after = dead_after
         self.last_received = now
         self._last_asked = now
+        self._reprieve = now
         self._last_id = 0
         self._unanswered: dict[int, None] = {}
 
@@ -25,7 +26,11 @@ class Liveness:
 
     def dead_at(self) -> float:
         """When the connection is given up for dead."""
-        return self.last_received + self._dead_after
+        return max(self.last_received + self._dead_after, self._reprieve)
+
+    def reprieve(self, until: float) -> None:
+        """Do not give up the connection before `until` (LV-09)."""
+        self._reprieve = until
 
     def keepalive_at(self) -> float:
         """When the next Ping is due: an interval after the last byte, and after the last Ping."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from heapq import heapify, heappop, heappush
 
-from .messages import Request
+from .messages import DnsChallengeCleanup, DnsChallengeCreate, DomainRegistrationRequest, Request
 
 
 class PendingRequests:
@@ -49,6 +49,17 @@ class PendingRequests:
         while deadlines and deadlines[0][1] not in self._requests:
             heappop(deadlines)
         return deadlines[0][0] if deadlines else None
+
+    def patience(self) -> float | None:
+        """The latest deadline of the requests for which a peer may rightly be silent, or None (LV-09).
+
+        Those wait for DNS, and a 0.1.0 peer answers nothing else meanwhile.
+        """
+        slow = (DnsChallengeCreate, DnsChallengeCleanup, DomainRegistrationRequest)
+        return max(
+            (until for until, name in self._deadlines if isinstance(self._requests.get(name), slow)),
+            default=None,
+        )
 
     def expire(self, now: float) -> list[Request]:
         """Take out and return the requests whose deadline has come, earliest first."""

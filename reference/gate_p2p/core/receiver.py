@@ -11,6 +11,7 @@ from typing import Final
 from . import answers, forms
 from . import messages as m
 from .answers import Policy, Refusal
+from .capabilities import kept
 from .errors import CloseCode, FailureCode, LocalProtocolError, RemoteProtocolError
 from .events import (
     CapabilitiesRenewed,
@@ -72,7 +73,7 @@ class Receiver:
         self._deadline: float | None = None
         self._peer_node_id: str | None = None
         self.peer_capabilities: frozenset[str] = frozenset()
-        """What the peer advertised last, unknown capabilities included."""
+        """What the peer advertised last: every known capability, and a few dozen others."""
         self.close_code: CloseCode | None = None
         """The application code to close the connection with; None while the conversation goes on."""
         self.close_reason = ""
@@ -190,13 +191,11 @@ class Receiver:
             events.append(
                 RequestFailed(request.request_id, request, FailureCode.TIMED_OUT, "no answer in time")
             )
+        if self._liveness.dead_at() <= now and (until := self._pending.patience()) is not None:
+            self._liveness.reprieve(until)
         if self._liveness.dead_at() <= now:
-            self._end(
-                Stimulus.SILENCE,
-                CloseCode.TIMEOUT,
-                f"nothing received for {self._limits.dead_after:g} s",
-                events,
-            )
+            silence = now - self._liveness.last_received
+            self._end(Stimulus.SILENCE, CloseCode.TIMEOUT, f"nothing received for {silence:.0f} s", events)
         elif self._liveness.keepalive_at() <= now:
             self._send(m.Ping(id=self._liveness.next_ping(now)))
         return events
@@ -223,8 +222,8 @@ class Receiver:
             self._deadline = self._now + self._limits.drain_timeout
             self._terminate(CloseCode.HANDSHAKE_FAILED, "the peer is not admitted", events)
             return
-        self._peer_node_id = message.node_id
-        self.peer_capabilities = frozenset(message.capabilities)
+        self._peer_node_id = message.node_id[: forms.NODE_ID_LENGTH]
+        self.peer_capabilities = kept(message.capabilities)
         if action is Action.ADMIT:
             self._establish(events)
         elif action is Action.RENEW:
@@ -238,7 +237,7 @@ class Receiver:
                 )
                 return
         elif (action := self._move(Stimulus.CONSENT)) is not Action.IGNORE:
-            self.peer_capabilities = frozenset(message.capabilities)
+            self.peer_capabilities = kept(message.capabilities)
             if action is Action.ESTABLISH:
                 self._establish(events)
             else:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gate_p2p.address import NodeAddress
+from gate_p2p.core import FailureCode, GateError, LocalProtocolError, MissingCapabilityError
 from gate_p2p.session.builder import SessionBuilder
 from gate_p2p.session.errors import (
     InferenceCancelled,
@@ -22,19 +24,25 @@ from gate_p2p.session.session import P2PSession
 from gate_p2p.session.sni_pool import SniProxyHandle
 from gate_p2p.session.sni_stream import SniStream, splice
 from gate_p2p.session.sni_supply import OnSniStream, SniStreamSupply
-from gate_p2p.transport import ControlTransport
+from gate_p2p.transport import ControlTransport, DialError, TransportError
 
 __all__ = [
     "Answer",
     "ControlLink",
     "ControlTransport",
+    "DialError",
     "DialFailed",
+    "FailureCode",
+    "GateError",
     "InferenceCall",
     "InferenceCancelled",
     "InferenceError",
     "InferenceHandle",
     "InferenceRequest",
+    "LocalProtocolError",
+    "MissingCapabilityError",
     "NamePolicy",
+    "NodeAddress",
     "OnSniStream",
     "P2PSession",
     "Peer",
@@ -50,6 +58,7 @@ __all__ = [
     "SniStream",
     "SniStreamSupply",
     "SniStreamUnavailable",
+    "TransportError",
     "request_policy",
     "splice",
 ]

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import TracebackType
 from typing import Any
 
-from gate_p2p.core import CloseCode, MissingCapabilityError, RemoteProtocolError
+from gate_p2p.core import INFERENCE, CloseCode, MissingCapabilityError, RemoteProtocolError
 from gate_p2p.core.documents import encode_document
 from gate_p2p.session.control import ControlConnections
 from gate_p2p.session.errors import InferenceError
@@ -18,7 +18,6 @@ from gate_p2p.transport import ALPN_INFERENCE, PeerConnection, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
 
-INFERENCE = "inference"
 LIST_MODELS = "list_models"
 REQUEST_ERROR, UPSTREAM_ERROR, SERVER_ERROR = KINDS = ("request_error", "upstream_error", "server_error")
 RESPONSE_WITHIN = 330.0  # seconds that a requester waits for each frame (IN-31)

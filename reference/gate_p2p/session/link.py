@@ -22,6 +22,7 @@ from gate_p2p.core import (
     FailureCode,
     NodeAddr,
     PingReceived,
+    PongReceived,
     Request,
     RequestFailed,
     RequestReceived,
@@ -39,6 +40,7 @@ _log = logging.getLogger("gate_p2p.session")
 WRITE_CHUNK = 131072  # bytes taken from the core at once: the answers to all that was read leave in one write
 DELIVERY = 1.0  # seconds the peer gets to have our last bytes before the connection is closed
 ANSWER_WITHIN = 300.0  # seconds that a handler has for its answer (RQ-14)
+PONG_WITHIN = 5.0  # seconds that a peer has for its Pong (LV-01)
 HANDLER_END = 5.0  # seconds a cancelled handler may take to clean up before the link gives up waiting for it
 
 
@@ -77,6 +79,7 @@ class ControlLink:
         self._on_read = on_read
         self._loop = asyncio.get_running_loop()
         self._futures: dict[str, asyncio.Future[Response]] = {}
+        self._pongs: dict[int, asyncio.Future[None]] = {}
         self._handlers: set[asyncio.Task[None]] = set()
         self._flushes: set[asyncio.Task[None]] = set()
         self._writing = asyncio.Lock()
@@ -274,8 +277,15 @@ class ControlLink:
                 )
             case Established():
                 self._established.set()
-            case Terminated():
+            case PongReceived(id=ping_id):
+                pong = self._pongs.pop(ping_id, None)
+                if pong is not None and not pong.done():
+                    pong.set_result(None)
+            case Terminated(reason=reason):
                 self.terminated = event
+                for pong in self._pongs.values():
+                    if not pong.done():
+                        pong.set_exception(RequestError(reason))
             case _:
                 pass  # Pings are answered by the core; the rest is for `on_event`
         if self._on_event is not None:
@@ -309,6 +319,22 @@ class ControlLink:
         self._after([])
 
     # -- our requests
+
+    async def ping(self, timeout: float = PONG_WITHIN) -> float:
+        """Send a Ping; the seconds until its Pong came. Raises RequestError (LV-01), LocalProtocolError."""
+        sent = self._loop.time()
+        ping_id = self.connection.ping(sent)
+        pong: asyncio.Future[None] = self._loop.create_future()
+        self._pongs[ping_id] = pong
+        self._after([])
+        try:
+            async with asyncio.timeout(timeout):
+                await pong
+        except TimeoutError:
+            raise RequestError(f"no Pong within {timeout:g} s", FailureCode.TIMED_OUT) from None
+        finally:
+            self._pongs.pop(ping_id, None)
+        return self._loop.time() - sent
 
     async def request_dns_challenge_create(
         self, domain: str, txt_value: str, timeout: float | None = None
@@ -353,7 +379,9 @@ class ControlLink:
         try:
             response = await future
         finally:
-            self._futures.pop(request_id, None)  # a cancelled caller; the core swallows the response
+            if self._futures.pop(request_id, None) is not None:  # the caller was cancelled
+                self.connection.cancel_request(request_id)
+                self._arm()
         check_response(response)
         return response
 

@@ -20,7 +20,7 @@ from gate_p2p.session.events import DialFailed, SessionEvent
 from gate_p2p.session.handlers import Handlers
 from gate_p2p.session.inference import InferenceCall, InferenceClient
 from gate_p2p.session.inference_server import InferenceHandle, InferenceServer
-from gate_p2p.session.link import ControlLink
+from gate_p2p.session.link import PONG_WITHIN, ControlLink
 from gate_p2p.session.peer import Peer
 from gate_p2p.session.policy import NamePolicy
 from gate_p2p.session.sni_pool import SniProxyHandle, SniStreamPool
@@ -256,6 +256,10 @@ class P2PSession:
         return self._control.peers()
 
     # -- requests
+
+    async def ping(self, peer_id: str, timeout: float = PONG_WITHIN) -> float:
+        """Ask a peer for a Pong; the seconds until it came. Raises RequestError, PeerNotConnected."""
+        return await self._link(peer_id).ping(timeout)
 
     async def request_dns_challenge_create(
         self, peer_id: str, domain: str, txt_value: str, timeout: float | None = None

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
-from gate_p2p.core import CloseCode, GateError
+from gate_p2p.core import SNI_PROXY, CloseCode, GateError
 from gate_p2p.session.backoff import Backoff
 from gate_p2p.session.control import ControlConnections, refuse_streams
 from gate_p2p.session.errors import PeerNotConnected
@@ -16,7 +16,6 @@ from gate_p2p.transport import ALPN_SNI_PROXY, PeerConnection, PeerStream, Trans
 
 _log = logging.getLogger("gate_p2p.session")
 
-SNI_PROXY = "sni_proxy"
 IDLE = 4  # streams kept ahead where nothing else is said (SP-23)
 MAX_OPEN = 256  # streams at one relay, in use or idle: what a relay of this package takes of one peer
 UNCONNECTED = 60.0  # seconds for which idle streams outlive the last control connection (SP-27)

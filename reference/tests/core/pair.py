@@ -22,7 +22,7 @@ class Pair:
     def __init__(
         self,
         *,
-        capabilities: tuple[str, ...] = ("dns_challenge",),
+        capabilities: tuple[str, ...] = ("dns_challenge", "inference"),
         limits: Limits | None = None,
         **acceptor: Any,
     ) -> None:

@@ -32,7 +32,7 @@ def test_the_dialer_speaks_first_and_both_sides_are_established() -> None:
     assert pair.acceptor.data_to_send() == b""
     at_dialer, at_acceptor = pair.exchange()
     assert at_acceptor == [Established(frozenset({"inference"}), DIALER_ID)]
-    assert at_dialer == [Established(frozenset({"dns_challenge"}), None)]
+    assert at_dialer == [Established(frozenset({"dns_challenge", "inference"}), None)]
 
 
 def test_the_handshake_carries_our_own_id() -> None:
@@ -166,7 +166,7 @@ def test_either_side_may_renew_and_the_connection_goes_on() -> None:
 def test_a_renewal_keeps_the_capabilities_unless_new_ones_are_given() -> None:
     pair = Pair().established()
     pair.acceptor.renew_handshake(pair.now)
-    assert pair.exchange()[0] == [CapabilitiesRenewed(frozenset({"dns_challenge"}))]
+    assert pair.exchange()[0] == [CapabilitiesRenewed(frozenset({"dns_challenge", "inference"}))]
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,12 @@ from gate_p2p.core import (
     MessageIgnored,
     PingReceived,
     PongReceived,
+    RequestFailed,
     Terminated,
 )
 from gate_p2p.core.liveness import MAX_UNANSWERED_PINGS, Liveness
 
-from .pair import ACCEPTOR_ID, Pair, established_acceptor, frame
+from .pair import ACCEPTOR_ID, TXT, Pair, established_acceptor, frame
 
 
 def test_ping_is_answered_with_its_id_before_the_handshake_too() -> None:
@@ -56,6 +57,30 @@ def test_silence_brings_a_ping_after_15_and_30_and_the_end_after_45_seconds() ->
     (event,) = connection.handle_timeout(145.0)
     assert isinstance(event, Terminated)
     assert connection.close_code is CloseCode.TIMEOUT
+
+
+def test_a_peer_at_work_on_dns_is_given_until_the_deadline_of_the_request() -> None:
+    pair = Pair().established()
+    request_id = pair.dialer.request_dns_challenge_create("a.example", TXT, pair.now, timeout=300.0)
+    pair.dialer.request_sni_stream("a.example", pair.now, timeout=320.0)  # needs no DNS, forgives no silence
+    pair.dialer.data_to_send()
+    for at in (115.0, 130.0, 145.0, 385.0):
+        assert pair.dialer.handle_timeout(at) == []
+    expired, *others, end = pair.dialer.handle_timeout(400.0)
+    assert isinstance(expired, RequestFailed)
+    assert (expired.request_id, expired.code) == (request_id, "timed_out")
+    assert isinstance(end, Terminated)
+    assert (end.code, end.reason) == (CloseCode.TIMEOUT, "nothing received for 300 s")
+    assert [type(event) for event in others] == [RequestFailed]
+
+
+def test_silence_is_not_forgiven_for_a_request_that_was_cancelled() -> None:
+    pair = Pair().established()
+    request_id = pair.dialer.request_dns_challenge_create("a.example", TXT, pair.now)
+    assert pair.dialer.handle_timeout(145.0) == []
+    pair.dialer.cancel_request(request_id)
+    (event,) = pair.dialer.handle_timeout(146.0)
+    assert isinstance(event, Terminated)
 
 
 def test_any_byte_counts_as_a_sign_of_life() -> None:

@@ -175,7 +175,7 @@ def test_a_smaller_limit_on_what_is_received_does_not_keep_answers_back() -> Non
 
 
 def test_misuse_raises_and_changes_nothing() -> None:
-    pair = Pair(capabilities=()).established()
+    pair = Pair(capabilities=("inference",)).established()
     with pytest.raises(MissingCapabilityError):
         ask(pair, "create")
     with pytest.raises(LocalProtocolError, match="single label"):
@@ -218,6 +218,34 @@ def test_the_table_of_our_requests_is_bounded() -> None:
     ask(pair, "sni")
     with pytest.raises(LocalProtocolError, match="pending"):
         ask(pair, "sni")
+
+
+def test_a_cancelled_request_makes_room_and_its_answer_is_ignored() -> None:
+    pair = Pair(limits=Limits(max_pending=1)).established()
+    request_id = ask(pair, "create")
+    pair.exchange()
+    pair.dialer.cancel_request(request_id)
+    pair.dialer.cancel_request(request_id)
+    assert pair.dialer.pending == 0
+    pair.acceptor.answer_success(request_id, pair.now)
+    assert [type(event) for event in pair.exchange()[0]] == [MessageIgnored]
+    assert ask(pair, "create") != request_id
+
+
+@pytest.mark.parametrize("kind", ["create", "cleanup", "inference"])
+def test_what_the_peer_does_not_advertise_is_not_asked_for(kind: str) -> None:
+    pair = Pair(capabilities=("sni_proxy",)).established()
+    with pytest.raises(MissingCapabilityError, match="does not advertise"):
+        ask(pair, kind)
+    assert (pair.dialer.pending, pair.dialer.data_to_send()) == (0, b"")
+
+
+@pytest.mark.parametrize("timeout", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_timeout_that_is_none_is_refused(timeout: float) -> None:
+    pair = Pair().established()
+    with pytest.raises(LocalProtocolError, match="timeout"):
+        pair.dialer.request_sni_stream("a.example", pair.now, timeout)
+    assert (pair.dialer.pending, pair.dialer.data_to_send()) == (0, b"")
 
 
 def test_a_request_expires_and_its_late_answer_is_swallowed() -> None:

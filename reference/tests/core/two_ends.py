@@ -80,7 +80,11 @@ class World:
     def __init__(self, plan: Plan, make: type[Connection] = Connection) -> None:
         self.plan = plan
         self.now = 0.0
-        common: dict[str, Any] = {"capabilities": ("dns_challenge",), "now": 0.0, "limits": plan.limits}
+        common: dict[str, Any] = {
+            "capabilities": ("dns_challenge", "inference"),
+            "now": 0.0,
+            "limits": plan.limits,
+        }
         self.ends: dict[str, Connection] = {
             "dialer": make.dialer(node_id=DIALER_ID, **common),
             "acceptor": make.acceptor(node_id=ACCEPTOR_ID, admit=plan.admit, **common),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Sequence
 
 from gate_p2p.core import GateError, Limits
 from gate_p2p.dns.memory import MemoryDnsHandler
@@ -31,6 +32,14 @@ class StuckHandler(MemoryDnsHandler):
         await super().cleanup(peer_id, domain, txt_value)
         if domain == STUCK:
             await asyncio.Event().wait()
+
+
+class StuckRegistrar:
+    """Gives nobody a name."""
+
+    async def register(self, peer_id: str, addresses: Sequence[str]) -> str:
+        await asyncio.Event().wait()
+        raise AssertionError
 
 
 async def drip(request: InferenceRequest) -> None:
@@ -57,10 +66,11 @@ async def flows(session: P2PSession, peer_id: str) -> None:
                 pass
 
     await asyncio.gather(
-        session.request_dns_challenge_create(peer_id, STUCK, VALUE, 20),
-        session.request_dns_challenge_cleanup(peer_id, STUCK, VALUE, 20),
+        session.request_dns_challenge_create(peer_id, STUCK, VALUE, 5),
+        session.request_dns_challenge_cleanup(peer_id, STUCK, VALUE, 5),
         session.request_dns_challenge_create(peer_id, QUICK, VALUE, 20),
         session.request_dns_challenge_cleanup(peer_id, QUICK, VALUE, 20),
+        session.request_domain_registration(peer_id, 5),
         session.request_sni_stream(peer_id, QUICK, 20),
         session.request_inference_stream(peer_id, 20),
         infer(),
@@ -76,6 +86,7 @@ async def main(key: str, listen: str, survivor: str | None) -> None:
         inference=True,
         sni_proxy=True,
         dns_challenge_handler=StuckHandler(),
+        registrar=StuckRegistrar(),
         allowed={"*": [STUCK, QUICK]},
         limits=LIMITS,  # one that was frozen finds out by itself what it missed
     ) as session:
