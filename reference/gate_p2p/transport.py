@@ -148,8 +148,8 @@ class PeerStream(Protocol):
         """After `finish`: whether the peer had everything within `timeout` seconds."""
         ...
 
-    async def wait_stopped(self) -> None:
-        """Return within about a second of the peer stopping our direction, or of its end otherwise."""
+    async def wait_stopped(self, every: float = 1.0) -> None:
+        """Return within about `every` seconds of the peer stopping our direction, or of its end otherwise."""
         ...
 
     def reset(self, code: int) -> None:

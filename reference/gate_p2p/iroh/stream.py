@@ -253,12 +253,12 @@ class IrohStream:
         except TransportError as error:
             _log.debug("delivery unknown: %s", error)
 
-    async def wait_stopped(self) -> None:
-        """Return when the peer has stopped this side, seen within a second, or when it is over otherwise."""
+    async def wait_stopped(self, every: float = PROBE_EVERY) -> None:
+        """Return when the peer has stopped this side, seen within `every` seconds, or when it is over otherwise."""
         while self._write_end is None and not self._closed and not self._stopped:
             await asyncio.wait({self._spawn(self._probe())})
             if not self._stopped:
-                await asyncio.sleep(PROBE_EVERY)
+                await asyncio.sleep(every)
 
     async def _probe(self) -> None:
         try:

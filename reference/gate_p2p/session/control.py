@@ -159,9 +159,10 @@ class ControlConnections:
                     connected(False)
                 _log.debug("%s: control stream over: %s (code %d)", peer_id, event.reason, event.code)
 
+        transport = ConnectionTransport(connection, stream)
         link = ControlLink(
             core,
-            ConnectionTransport(connection, stream),
+            transport,
             handle=lambda request: self._handle(request, peer_id),
             on_event=on_event,
             on_read=lambda: share.hold(core.unfinished),
@@ -170,9 +171,11 @@ class ControlConnections:
         links = self._links.setdefault(peer_id, [])
         links.append(link)
         ends = {self._spawn(refuse_streams(connection))}
+        watching = self._spawn(transport.watch())
         try:
             terminated = await link.run()
         finally:
+            watching.cancel()
             share.hold(0)
             links.remove(link)
             if not links:

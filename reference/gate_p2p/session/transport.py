@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
+from gate_p2p.core import CloseCode
 from gate_p2p.transport import EagerTransport, PeerConnection, PeerStream, TransportError
 
+LOOK_FOR_STOP = 2.0  # seconds between looks: of the 5 s of TR-12, and no load with a thousand idle peers
 LAST_WORD = 0.25  # seconds that the side which said goodbye first has to close with its code: a round trip
 
 
@@ -20,6 +22,7 @@ class ConnectionTransport:
         self._stream = stream
         self._peer_ended = False
         self._answering = False
+        self._finishing = False
         self._eager = stream if isinstance(stream, EagerTransport) else None
 
     @property
@@ -38,7 +41,14 @@ class ConnectionTransport:
     async def write(self, data: bytes) -> None:
         await self._stream.write(data)
 
+    async def watch(self) -> None:
+        """Close the connection when the peer stops our direction of the stream: it is lost (TR-12)."""
+        await self._stream.wait_stopped(LOOK_FOR_STOP)
+        if not self._finishing:
+            self.close(CloseCode.DONE, "the peer stopped the control stream")
+
     async def finish(self) -> None:
+        self._finishing = True
         self._answering = self._peer_ended
         await self._stream.finish()
 

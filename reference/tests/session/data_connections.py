@@ -59,7 +59,7 @@ class DataStream(MemoryStream):
         self.finished = True
         await super().finish()
 
-    async def wait_stopped(self) -> None:
+    async def wait_stopped(self, every: float = 1.0) -> None:
         assert isinstance(self.other, DataStream)
         while self.other.stop_code is None and self._wire.closed is None:
             await self.stopped.wait()

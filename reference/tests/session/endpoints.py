@@ -20,9 +20,10 @@ class StreamOfConnection:
         self.write = stream.write
         self.finish = stream.finish
         self.wait_delivered = stream.wait_delivered
+        self.stopped = asyncio.Event()
 
-    async def wait_stopped(self) -> None:
-        raise AssertionError("a control stream is not watched for this")
+    async def wait_stopped(self, every: float = 1.0) -> None:
+        await self.stopped.wait()
 
     def reset(self, code: int) -> None:
         raise AssertionError("there is one stream alone")
@@ -40,7 +41,8 @@ class MemoryConnection:
         self.theirs, ours = stream_pair()
         ours.remote_id = remote_id
         self._wire: Wire = ours._wire
-        self._unaccepted = [StreamOfConnection(ours)] if opened else []
+        self.control = StreamOfConnection(ours)
+        self._unaccepted = [self.control] if opened else []
 
     async def open_stream(self) -> StreamOfConnection:
         raise TransportError("the test opens the streams")

@@ -75,7 +75,7 @@ class Stream:
             return False
         return not self._out.bytes
 
-    async def wait_stopped(self) -> None:
+    async def wait_stopped(self, every: float = 1.0) -> None:
         while self._out.stopped is None and self._end.link.closed is None:
             await self._end.link.moved.wait()
 

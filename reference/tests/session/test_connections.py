@@ -59,6 +59,20 @@ def test_connections_of_one_peer_are_bounded_and_others_get_theirs(monkeypatch: 
     with_session(test)
 
 
+def test_a_stop_of_the_control_stream_loses_the_connection() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        first, second = [await endpoint.arrive(DIALER) for _ in range(2)]
+        await shake_hands(first)
+        await shake_hands(second)
+        first.control.stopped.set()
+        await asyncio.sleep(0.1)
+        assert end(first) == (CloseCode.DONE, "the peer stopped the control stream")
+        assert end(second) is None
+        assert len(session._control._links[DIALER]) == 1
+
+    with_session(test)
+
+
 def test_connections_are_bounded_in_total(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session_module, "CONTROL_CONNECTIONS", (2, 256))
 
