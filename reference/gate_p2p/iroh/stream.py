@@ -254,7 +254,7 @@ class IrohStream:
             _log.debug("delivery unknown: %s", error)
 
     async def wait_stopped(self, every: float = PROBE_EVERY) -> None:
-        """Return when the peer has stopped this side, seen within `every` seconds, or when it is over otherwise."""
+        """Return within `every` seconds of the peer stopping this side, or when it is over otherwise."""
         while self._write_end is None and not self._closed and not self._stopped:
             await asyncio.wait({self._spawn(self._probe())})
             if not self._stopped:
