@@ -267,7 +267,7 @@ def main() -> int:
                 if not any(word.startswith("--only") for word in extra):
                     print("== dialer to be ended: a reference daemon that the suite starts", flush=True)
                     dialer = f"{GATE_P2P} daemon --relay {{address}}"
-                    target = ["listen", "--dialer", dialer, "--only", "CL-04"]
+                    target = ["listen", "--dialer", dialer, "--only", "closing.target-*"]
                     runs.append(run_suite("dialer to be ended", "gate-p2p daemon", target, suite, extra))
         except NodeError as error:
             problems.append(f"error: {error}")

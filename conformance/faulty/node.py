@@ -41,6 +41,7 @@ class Node(Requests):
     handshake_code = HANDSHAKE_FAILED
     timeout_code = TIMED_OUT
     refused_code = HANDSHAKE_FAILED
+    goodbye_wait = 0.0  # between the end of its own direction and the close
     stop_code = SHUTTING_DOWN  # at SIGTERM; read by the Iroh runner
     handshake_wait = 5.0  # the dialer, for HandshakeResponse
     first_handshake_wait = 10.0  # the acceptor, for Handshake
@@ -128,6 +129,7 @@ class Node(Requests):
                 *LOST
             ):  # the peer may be gone, and then there is nobody to say goodbye to
                 await self.farewell()
+                await asyncio.sleep(self.goodbye_wait)
         self.stream.close(ending.code, ending.reason)
 
     async def farewell(self) -> None:

@@ -44,6 +44,16 @@ variant(
     over="iroh",
     stop_code=0,
 )
+variant(
+    HERE,
+    "goodbye-without-close",
+    "CL-13",
+    "CL-04",
+    does="Ends its direction at SIGTERM, and leaves it to the peer to close.",
+    roles=DIALER,
+    over="iroh",
+    goodbye_wait=8.0,
+)
 variant(HERE, "end-waits-for-all", "CL-02", does="Waits for every request before it closes.", linger=60.0)
 
 

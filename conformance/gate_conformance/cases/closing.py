@@ -196,6 +196,23 @@ async def target_ends(t: Trial) -> None:
         _check_code(t, end, 6)
 
 
+@case("closing.target-says-goodbye", requirement="CL-13", roles=("dialer",), seconds=2.0)
+async def target_says_goodbye(t: Trial) -> None:
+    """A node that ends its direction of the stream first, at SIGTERM, closes the connection within 5 s."""
+    link = await t.established()
+    await link.barrier()
+    if not link.channel.end_target():
+        t.not_testable("it takes a target that the suite starts itself over Iroh (--dialer)")
+    if await link.until(lambda: link.ended is not None, 10.0 + link.channel.slack):
+        assert link.ended is not None
+        if link.ended.kind != "finished":
+            t.unsupported(f"the target says no goodbye: it {link.ended}")
+        report = await link.channel.wait_closed(5.0 + link.channel.slack)
+        t.check(report.code is not None, "a close 5 s after the target's own end of stream", "no close")
+    else:
+        t.inconclusive("the target does not end at SIGTERM")
+
+
 @case("closing.any-code-before-handshake", requirement="CL-03", roles=("acceptor",), seconds=2.0)
 async def any_code_before_handshake(t: Trial) -> None:
     """Whatever code a peer closes with before its Handshake, the next connection is served as ever."""
