@@ -115,6 +115,8 @@ def test_json_on_standard_output_is_alone_there(command: Any) -> None:
         (("run", "py:cli_nodes:good", "--dns", "localhost"), "SERVER:PORT"),
         (("run", "py:cli_nodes:good", "--json", "no/such/dir/r.json"), "No such file"),
         (("run", "py:cli_nodes:good", "--key", "short.key"), "32 raw bytes"),
+        (("run", "py:cli_nodes:good", "--other-key", "short.key"), "32 raw bytes"),
+        (("run", "py:cli_nodes:good", "--key", "a.key", "--refused-key", "a.key"), "different keys"),
         (("run", "py:cli_nodes:good", "--jobs", "0"), "--jobs"),
         (("run", "py:cli_nodes:good", "--json", "-", "--junit", "-"), "standard output"),
         (("run",), "TARGET"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gate_conformance.identity import public_id
+from gate_conformance.identity import Identity, public_id
 from gate_conformance.runner import Runner, Settings
 from gate_conformance.targets import TargetOptions, parse_target
 from gate_conformance.trial import Options, Trial
@@ -88,6 +88,29 @@ async def test_dials_a_node(make_case: Any) -> None:
     await asyncio.gather(*tasks)
     assert [(one.verdict, one.message) for one in report.results] == [(Verdict.PASS, "finished 1")] * 3
     assert set(peers) == {public_id(KEY)}
+
+
+async def test_dials_as_another_identity_and_is_closed_at_once(make_case: Any) -> None:
+    node = await Endpoint.bind()
+    other = Identity.of(bytes([7]) * 32)
+
+    async def serve() -> None:
+        while (connection := await node.accept()) is not None:
+            connection.close(5 if connection.remote_id == other.peer_id else 0)
+
+    async def turned_away(t: Trial) -> None:
+        link = await t.connect(other)
+        await link.send_raw(bytes(1))
+        end = await link.expect_end()
+        t.note(f"{end.kind} {end.code}")
+
+    server = asyncio.create_task(serve())
+    target = parse_target(f"iroh:{node.address}", TargetOptions(KEY, public_id(KEY)))
+    cases = [make_case(turned_away, "FR-04", f"tests.case-{number}") for number in range(5)]
+    report = await run_real(Runner(target, cases, Options(peer_id=public_id(KEY)), Settings(jobs=5)))
+    await node.aclose()
+    await server
+    assert [(one.verdict, one.message) for one in report.results] == [(Verdict.PASS, "lost 5")] * 5
 
 
 async def test_waits_for_a_node_that_dials(make_case: Any) -> None:
