@@ -122,7 +122,10 @@ async def value_of_another_peer(t: Trial) -> None:
     """Cleanup by another peer, with the value or without, succeeds and leaves the value in the zone."""
     needs_dns(t)
     identity = other_identity(t)
-    link, other = await t.established(), await t.established(identity=identity)
+    link = await t.established()
+    if link.channel.kind == "exit":
+        t.not_testable("each stream has a process of its own, which need not know of the other's records")
+    other = await t.established(identity=identity)
     (made,) = await created_values(t, link, 1)
     theirs = request(t, other, CREATE)
     response = await beyond_quota(other, theirs, "DC-01")
