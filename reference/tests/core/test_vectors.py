@@ -188,12 +188,3 @@ def test_connection_agrees_with_the_vectors(size: int) -> None:
         if found != expected_events(vector):
             problems[vector["id"]] = found
     assert problems == {}
-
-
-@pytest.mark.parametrize("path", paths("transcripts"))
-def test_transcripts_decode_to_their_messages(path: str) -> None:
-    for transcript in load(path):
-        for frame in transcript["frames"]:
-            (body,) = FrameDecoder(Limits().max_frame).feed(bytes.fromhex(frame["hex"]))
-            expected = {name: value for name, value in frame["message"].items() if value is not None}
-            assert members(decode(body)) == expected, transcript["id"]
