@@ -72,7 +72,7 @@ class Side:
         self.closes_with = CloseCode(close["code"] if close.get("by") == name else 0)
         self.ids: dict[Any, Any] = {}  # of the transcript's requests and Pings, those that the core chose
         own = [one["message"] for one in transcript["frames"] if one["from"] == name and "message" in one]
-        first = next((one for one in own if one["type"].startswith("Handshake")), {})
+        first: dict[str, Any] = next((one for one in own if one["type"].startswith("Handshake")), {})
         capabilities = first.get("capabilities", ())
         node_id = next((one["node_id"] for one in own if one["type"] == "Handshake"), "ac" * 32)
         if name == "dialer":
