@@ -92,6 +92,22 @@ def test_control_transcripts_answer_what_is_asked_and_nothing_else(transcript: d
     assert unasked == (transcript["id"] in UNASKED)
 
 
+@pytest.mark.parametrize("transcript", CONTROL, ids=lambda one: str(one["id"]))
+def test_nobody_asks_for_what_its_peer_does_not_advertise(transcript: dict[str, Any]) -> None:
+    """DC-14 and ST-08; `handshake.request-first` is about a dialer that asks too early."""
+    needs = {
+        "RequestInferenceStream": "inference",
+        "DnsChallengeCreate": "dns_challenge",
+        "DnsChallengeCleanup": "dns_challenge",
+    }
+    served: dict[str, list[str]] = {"dialer": [], "acceptor": []}
+    for frame in transcript["frames"]:
+        message = frame.get("message", {})
+        served[frame["from"]] = message.get("capabilities", served[frame["from"]])
+        if (need := needs.get(message.get("type"))) and transcript["id"] != "handshake.request-first":
+            assert need in served[OTHER[frame["from"]]]
+
+
 @pytest.mark.parametrize("transcript", [*CONTROL, *INFERENCE], ids=lambda one: str(one["id"]))
 def test_a_violation_is_closed_by_the_other_side_with_its_code(transcript: dict[str, Any]) -> None:
     close = transcript.get("close", {})
