@@ -205,8 +205,21 @@ def test_a_sent_failure_says_why() -> None:
 )
 def test_no_form_lets_a_final_newline_pass(form: str, good: str) -> None:
     assert common(form).is_valid(good)
-    for bad in (good + "\n", "\n" + good, good[:-1] + "\n", good + "\r\n", good + "\u2028"):
-        assert not common(form).is_valid(bad), repr(bad)
+    for end in ("\n", "\r", "\r\n", "\u0085", "\u2028"):
+        for bad in (good + end, end + good, good[:-1] + end):
+            assert not common(form).is_valid(bad), repr(bad)
+
+
+def test_no_pattern_relies_on_a_dollar_alone() -> None:
+    """In some languages `$` also matches before a line end: then another keyword has to refuse that."""
+    for name, schema in SCHEMAS.items():
+        exceptions = [node["not"] for node in walk(schema) if isinstance(node.get("not"), dict)]
+        excluding = [one for guard in exceptions for one in (guard, *guard.get("anyOf", []))]
+        for node in walk(schema):
+            if str(node.get("pattern", "")).endswith("$") and node not in excluding:
+                guards = [one for one in walk(node.get("not", {})) if "pattern" in one]
+                closed = any(re.match(r"\[\^.*\]$", one["pattern"]) for one in guards)
+                assert closed or "maxLength" in node, f"{name}: {node['pattern']}"
 
 
 @pytest.mark.parametrize(
@@ -222,10 +235,36 @@ def test_no_form_lets_a_final_newline_pass(form: str, good: str) -> None:
         "::1:80",
         "[::1]",
         "a:1",
+        "[192.0.2.7]:1",
+        "[::::]:1",
+        "[1.2]:1",
+        "[::1%1]:1",
+        "[1:2:3:4:5:6:7]:1",
+        "[1:2:3:4:5:6:7:8:9]:1",
+        "[1::2::3]:1",
+        "[1:2:3:4:5:6:7:8::]:1",
+        "[::12345]:1",
+        "[::256.0.0.1]:1",
+        "[::01.2.3.4]:1",
+        "[1.2.3.4::]:1",
+        "[1:2:3:4:5:6:7:1.2.3.4]:1",
     ],
 )
 def test_socket_address_refuses(bad: str) -> None:
     assert not common("socket_address").is_valid(bad)
+
+
+@pytest.mark.parametrize("groups", range(9))
+def test_socket_address_takes_each_shape_of_an_ipv6_address(groups: int) -> None:
+    """RFC 3986 has nine: no `::`, and `::` in front of 7 groups or fewer."""
+    for tail in ("abcd:1", "192.0.2.7"):
+        whole = ":".join(["FFFF"] * 6 + [tail])
+        short = ":".join(["1"] * max(0, groups - 2)) + "::" + tail
+        assert common("socket_address").is_valid(f"[{whole}]:65535")
+        assert common("socket_address").is_valid(f"[{short}]:1") == (groups < 8)
+    alone = ":".join(["1"] * groups) + "::"
+    assert common("socket_address").is_valid(f"[{alone}]:1") == (groups < 8)
+    assert common("socket_address").is_valid(f"[::{':'.join(['1'] * groups)}]:1") == (groups < 8)
 
 
 @pytest.mark.parametrize("bad", [-1, 2**64, 1.5, True, "1", None, [1]])
@@ -236,6 +275,31 @@ def test_message_id_refuses(bad: object) -> None:
 @pytest.mark.parametrize("good", [0, 1, 2**53 + 1, 2**63, 2**64 - 1])
 def test_message_id_takes(good: int) -> None:
     assert common("message_id").is_valid(good)
+
+
+def inference(name: str) -> Draft202012Validator:
+    return validator(f"urn:gate-p2p:1.0:schema:inference:{name}")
+
+
+@pytest.mark.parametrize("name", ["request", "response", "error"])
+def test_examples_of_inference_are_what_they_show(name: str) -> None:
+    schema = SCHEMAS[f"inference/{name}.json"]
+    for example in schema["examples"]:
+        inference(name).validate(example)
+    for part, definition in schema.get("$defs", {}).items():
+        for example in definition["examples"]:
+            inference(f"{name}#/$defs/{part}").validate(example)
+
+
+@pytest.mark.parametrize("stream", ["yes", 1, 0, [True], {}, None, True, False])
+def test_a_receiver_looks_at_the_model_alone_and_a_sender_writes_the_form(stream: object) -> None:
+    body = {"model": "tiny", "stream": stream}
+    inference("request#/$defs/chat_completion").validate(body)
+    inference("request").validate({**body, "messages": "Hi"})
+    sent = inference("request#/$defs/sent_chat_completion")
+    assert not sent.is_valid(body)
+    assert sent.is_valid({**body, "messages": []}) == (stream is None or isinstance(stream, bool))
+    assert not inference("request").is_valid({"messages": []})
 
 
 def test_snippet_of_the_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:

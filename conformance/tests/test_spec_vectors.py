@@ -124,42 +124,6 @@ def test_there_are_enough_framing_vectors() -> None:
     assert found >= {"FR-03", "FR-04", "FR-06", "FR-07", "FR-11"}
 
 
-@pytest.mark.parametrize("path", paths("transcripts"))
-def test_transcripts_are_frames_of_their_messages(path: str) -> None:
-    for transcript in load(path):
-        for frame in transcript["frames"]:
-            data = bytes.fromhex(frame["hex"])
-            assert int.from_bytes(data[:4], "big") == len(data) - 4
-            allowed, value = verdicts(data[4:])
-            assert allowed == {"accept"}, transcript["id"]
-            assert value == frame["message"], transcript["id"]
-
-
-@pytest.mark.parametrize("path", paths("transcripts"))
-def test_transcripts_answer_what_is_asked_and_nothing_else(path: str) -> None:
-    answer_of = {"Ping": ("Pong", "id"), "Handshake": ("HandshakeResponse", "")} | {
-        request: (response, "request_id") for request, response in RESPONSE_TO.items()
-    }
-    tolerated = {"handshake.unasked-response", "ping.unasked-pong"}
-    for transcript in load(path):
-        asked: list[tuple[str, str, Any]] = []
-        unasked = 0
-        for frame in transcript["frames"]:
-            message, sender = frame["message"], frame["from"]
-            other = "acceptor" if sender == "dialer" else "dialer"
-            if message["type"] in answer_of:
-                answer, key = answer_of[message["type"]]
-                asked.append((other, answer, message.get(key)))
-                continue
-            member = next((key for answer, key in answer_of.values() if answer == message["type"]), "")
-            if (one := (sender, message["type"], message.get(member))) in asked:
-                asked.remove(one)
-            else:
-                unasked += 1
-        assert asked == [], transcript["id"]
-        assert unasked == (transcript["id"] in tolerated), transcript["id"]
-
-
 @pytest.mark.parametrize(
     "change",
     [

@@ -3,11 +3,43 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 KINDS = {bool: "boolean", int: "integer", float: "number", str: "string", list: "array", dict: "object"}
 Event = dict[str, Any]  # in the words of the framing vectors
+
+
+def parse(body: bytes) -> tuple[Any, str]:
+    """The JSON in a body, and the requirement that it breaks if it is none."""
+    try:
+        text = body.decode("utf-8")
+        return json.loads(text, parse_constant=int), ""  # NaN is no integer: it raises
+    except UnicodeDecodeError:
+        return None, "FR-07"
+    except (ValueError, RecursionError):
+        return None, "FR-07" if text.startswith("\ufeff") else "FR-06"
+
+
+def events_in(data: bytes, size: int, eof: bool, decode: Callable[[bytes], Event]) -> list[Event]:
+    """What is found in a stream of which `size` bytes arrive at a time."""
+    events: list[Event] = []
+    start = 0
+    for end in [*range(size, len(data), size), len(data)]:  # no byte behind `end` is looked at
+        while end - start >= 4:
+            length = int.from_bytes(data[start : start + 4], "big")
+            if not 1 <= length <= 10_485_760:
+                return [*events, {"violation": "FR-03" if length else "FR-04"}]
+            if end - start < 4 + length:
+                break
+            start += 4 + length
+            events.append(decode(data[start - length : start]))
+            if "violation" in events[-1]:
+                return events
+    if eof:
+        events.append({"violation": "FR-11"} if start < len(data) else {"end": "clean"})
+    return events
 
 
 class Receiver:
@@ -33,13 +65,9 @@ class Receiver:
         return "minimum" not in schema or schema["minimum"] <= value <= schema["maximum"]
 
     def decode(self, body: bytes) -> Event:
-        try:
-            text = body.decode("utf-8")
-            value = json.loads(text, parse_constant=int)  # NaN is no integer: it raises
-        except UnicodeDecodeError:
-            return {"violation": "FR-07"}
-        except (ValueError, RecursionError):
-            return {"violation": "FR-07" if text.startswith("\ufeff") else "FR-06"}
+        value, broken = parse(body)
+        if broken:
+            return {"violation": broken}
         schema = self.types.get(str(value.get("type"))) if isinstance(value, dict) else None
         if schema is None:
             return {"ignored": True}
@@ -52,29 +80,4 @@ class Receiver:
         return {"message": known}
 
     def read(self, data: bytes, size: int, eof: bool) -> list[Event]:
-        """What is found in a stream of which `size` bytes arrive at a time."""
-        events: list[Event] = []
-        start = 0
-        for end in [*range(size, len(data), size), len(data)]:  # no byte behind `end` is looked at
-            while end - start >= 4:
-                length = int.from_bytes(data[start : start + 4], "big")
-                if not 1 <= length <= 10_485_760:
-                    return [*events, {"violation": "FR-03" if length else "FR-04"}]
-                if end - start < 4 + length:
-                    break
-                start += 4 + length
-                events.append(self.decode(data[start - length : start]))
-                if "violation" in events[-1]:
-                    return events
-        if eof:
-            events.append({"violation": "FR-11"} if start < len(data) else {"end": "clean"})
-        return events
-
-
-def id_from_label(label: str) -> str | None:
-    """What a node label says of the id: 64 or 32 hexadecimal characters; None when it names no node."""
-    label, alphabet = label.lower() if label.isascii() else "", "ybndrfg8ejkmcpqxot1uwisza345h769"
-    if len(label) == 32 and set(label) <= set("0123456789abcdef"):
-        return label
-    bits = "".join(f"{alphabet.index(one):05b}" for one in label if one in alphabet)
-    return f"{int(bits[:256], 2):064x}" if len(label) == 52 and bits[256:] == "0000" else None
+        return events_in(data, size, eof, self.decode)

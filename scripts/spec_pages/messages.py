@@ -109,7 +109,7 @@ def _type(member: Mapping[str, Any], forms: str = "index.md") -> str:
     if "const" in member:
         return f"`{json.dumps(member['const'])}`"
     for choice in ("oneOf", "anyOf"):
-        if choice in member:
+        if choice in member and "type" not in member:
             return " or ".join(_type(option, forms) for option in member[choice])
     if "$ref" in member:
         name = str(member["$ref"]).rsplit("/", 1)[-1]

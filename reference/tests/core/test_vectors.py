@@ -26,6 +26,7 @@ from gate_p2p.core import (
     encode,
     forms,
 )
+from gate_p2p.core.documents import DocumentDecoder
 from gate_p2p.core.messages import REQUEST_TYPES
 
 VECTORS = Path(__file__).resolve().parents[3] / "spec" / "vectors"
@@ -142,6 +143,22 @@ def test_frame_decoder_agrees_with_the_vectors(size: int) -> None:
     assert problems == {}
 
 
+@pytest.mark.parametrize("size", SIZES)
+def test_document_decoder_agrees_with_the_framing_vectors(size: int) -> None:
+    """What an inference stream carries is framed alike (IN-04): every good frame is a document there."""
+    for vector in framing_vectors(size):
+        decoder = DocumentDecoder()
+        found = [one for chunk in chunks(body_of(vector), size) for one in decoder.feed(chunk)]
+        if vector["eof"]:
+            decoder.end()
+        last = (vector["events"] or [{}])[-1]
+        documents = [one for one in vector["events"] if not ("violation" in one or "end" in one)]
+        assert len(found) == len(documents), vector["id"]
+        code = None if decoder.violation is None else int(decoder.violation.code)
+        violation = last.get("violation")
+        assert code == (violation and (2 if violation == "FR-03" else 1)), vector["id"]
+
+
 def expected_events(vector: dict[str, Any]) -> list[str]:
     """The events of an acceptor, in short."""
     short = []
@@ -188,12 +205,3 @@ def test_connection_agrees_with_the_vectors(size: int) -> None:
         if found != expected_events(vector):
             problems[vector["id"]] = found
     assert problems == {}
-
-
-@pytest.mark.parametrize("path", paths("transcripts"))
-def test_transcripts_decode_to_their_messages(path: str) -> None:
-    for transcript in load(path):
-        for frame in transcript["frames"]:
-            (body,) = FrameDecoder(Limits().max_frame).feed(bytes.fromhex(frame["hex"]))
-            expected = {name: value for name, value in frame["message"].items() if value is not None}
-            assert members(decode(body)) == expected, transcript["id"]
