@@ -16,8 +16,11 @@ from gate_p2p.transport import ALPN_CONTROL, BindError, DialError, TransportErro
 
 _log = logging.getLogger("gate_p2p.iroh")
 
-# Handshakes under way and connections not yet taken by accept(): each may cost a task for 30 s, so a flood of
-# half-open peers is refused past this; about the burst of peers that come back after a restart.
+# Handshakes under way and connections not yet taken by accept(): each may cost a task for 30 s.
+# The first packet of a handshake may carry somebody else's address, and 256 of them would shut everybody out:
+# past this number a sender has to show that it receives there (QUIC's Retry: a round trip, and nothing kept).
+RETRY_HALF_OPEN = 32
+# Past this one a flood is refused; about the burst of peers that come back after a restart.
 MAX_HALF_OPEN = 256
 CLOSE_WITHIN = 5.0  # seconds for iroh's own farewell; a peer that is gone must not hold up an exit
 
@@ -159,7 +162,11 @@ class Endpoint:
 
     async def _admit(self, incoming: RawIncoming) -> None:
         try:
-            if self._half_open + self._ready.qsize() > MAX_HALF_OPEN:
+            waiting = self._half_open + self._ready.qsize()
+            if waiting > RETRY_HALF_OPEN and not await incoming.validated():
+                await incoming.retry()
+                return
+            if waiting > MAX_HALF_OPEN:
                 _log.debug("an incoming connection was refused: %d wait already", MAX_HALF_OPEN)
                 await incoming.refuse()
                 return

@@ -56,8 +56,15 @@ class RawConnection(Protocol):
 
 
 class RawIncoming(Protocol):
+    async def validated(self) -> bool:
+        """Whether the peer is known to receive at the address that it sends from; else `retry` finds out."""
+        ...
+
     async def establish(self) -> RawConnection: ...
     async def refuse(self) -> None: ...
+    async def retry(self) -> None:
+        """Have the peer come again with a proof of its address; until then nothing is kept of it."""
+        ...
 
 
 class RawEndpoint(Protocol):

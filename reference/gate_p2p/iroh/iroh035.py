@@ -3,7 +3,8 @@
 What differs from 1.x and cannot be helped from Python:
 
 * It accepts by calling back, on one event loop of the process; a second loop at the same time is a BindError.
-* A connection is established before this side is asked, so refusing one means closing it (code 5).
+* A connection is established before this side is asked, so refusing one means closing it (code 5), and the
+  handshakes under way are iroh's own affair: no sender is asked to prove its address (QUIC's Retry).
 * It hears nothing of a wrong id: that is no answer, after 30 s, as for a dead port.
 * Its relays cannot be disabled: it looks for them and for a gateway. It serves its own protocols (blobs) too.
 """
@@ -64,6 +65,13 @@ class Incoming:
 
     async def refuse(self) -> None:
         self._connection.close(REFUSED, b"too many connections")
+
+    async def validated(self) -> bool:
+        """Who has finished a handshake receives where it sends from."""
+        return True
+
+    async def retry(self) -> None:
+        """Never called."""
 
 
 class Acceptor:

@@ -40,6 +40,18 @@ class Incoming:
                 f"an incoming connection could not be refused: {first_line(error)}"
             ) from None
 
+    async def validated(self) -> bool:
+        try:
+            return await self._incoming.remote_addr_validated()
+        except iroh.IrohError as error:
+            raise TransportError(f"an incoming connection is gone: {first_line(error)}") from None
+
+    async def retry(self) -> None:
+        try:
+            await self._incoming.retry()
+        except iroh.IrohError as error:
+            raise TransportError(f"an incoming connection was not asked again: {first_line(error)}") from None
+
 
 class Endpoint:
     no_answer = NO_ANSWER
