@@ -225,7 +225,8 @@ class IrohNode:
 async def run_iroh(name: str, address: NodeAddress | None, listen: str, world: World | None = None) -> None:
     """A node over Iroh; prints its address as the first line when it accepts."""
     alpns = (ALPN_CONTROL, *(() if name in NULLS else class_named(name).more_alpns))
-    node = IrohNode(name, await Endpoint.bind(listen=listen, alpns=alpns), world or World())
+    endpoint = await Endpoint.bind(listen=listen, alpns=alpns, unidirectional=True)
+    node = IrohNode(name, endpoint, world or World())
     if address is not None:
         await node.dial(address)
         return

@@ -28,8 +28,11 @@ CLOSE_WITHIN = 5.0  # seconds for iroh's own farewell; a peer that is gone must 
 class Endpoint:
     """Made by `await Endpoint.bind(...)`; ended by `await aclose()`, which leaves no task behind."""
 
-    def __init__(self, raw: RawEndpoint, alpns: Sequence[str], listen: str) -> None:
+    def __init__(
+        self, raw: RawEndpoint, alpns: Sequence[str], listen: str, *, unidirectional: bool = False
+    ) -> None:
         self._raw = raw
+        self._unidirectional = unidirectional
         self.node_id = raw.node_id
         # iroh lists its sockets in an order of its own: the asked-for IP family first
         six = listen.startswith("[")
@@ -52,12 +55,15 @@ class Endpoint:
         alpns: Sequence[str] = (ALPN_CONTROL,),
         *,
         fast_io: bool | None = None,
+        unidirectional: bool = False,
         generation: Generation | None = None,
     ) -> Endpoint:
         """Bind `listen` (`ip:port`, port 0 takes a free one) and, in the other IP family, loopback alone.
 
         `secret_key`: 32 bytes, a new one when None. `fast_io`: whether `gate_p2p.iroh.fast_io` may be
-        used; None: unless GATE_P2P_FAST_IO=0. Raises BindError (port in use, bad address, wrong key).
+        used; None: unless GATE_P2P_FAST_IO=0. `unidirectional`: whether streams of this kind wait for
+        `beside.receive_unidirectional`; they are refused otherwise. Raises BindError (port in use, bad
+        address, wrong key).
         """
         try:
             listen = check_socket_address(listen, port_zero=True)
@@ -77,7 +83,7 @@ class Endpoint:
             if any(is_unspecified(bound) for bound in raw.socket_addresses) and not is_unspecified(listen):
                 await raw.close()
                 raise error from None
-        return cls(raw, alpns, listen)
+        return cls(raw, alpns, listen, unidirectional=unidirectional)
 
     @property
     def address(self) -> NodeAddress:
@@ -121,7 +127,7 @@ class Endpoint:
             del connecting  # an error would hold this frame, and this frame the error, and with it the port
 
     def _connection(self, raw: RawConnection) -> IrohConnection:
-        connection = IrohConnection(raw)
+        connection = IrohConnection(raw, unidirectional=self._unidirectional)
         self._connections.add(connection)
         self._all.add(connection)
         connection.on_idle(self._connections.discard)

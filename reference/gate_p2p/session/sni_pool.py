@@ -162,17 +162,23 @@ class SniStreamPool:
             return
         with self._peer(peer_id) as peer:
             peer.connections.add(connection)
+            others: list[asyncio.Task[None]] = []
             try:
-                if (stream := await self._ready(connection)) is not None:
+                if (stream := await self._ready(connection, others)) is not None:
                     await self._serve(peer, connection, stream)
             finally:
                 peer.connections.discard(connection)
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
 
-    async def _ready(self, connection: PeerConnection) -> PeerStream | None:
+    async def _ready(self, connection: PeerConnection, others: list[asyncio.Task[None]]) -> PeerStream | None:
+        """The stream once READY is there; `others` gets what refuses every other from the start."""
         received = b""
         try:
             async with asyncio.timeout(READY_WITHIN):
                 stream = await connection.accept_stream()
+                others.append(asyncio.get_running_loop().create_task(refuse_streams(connection)))
                 while received != READY:
                     data = await stream.read(len(READY) - len(received))
                     received += data
@@ -188,8 +194,6 @@ class SniStreamPool:
         return stream
 
     async def _serve(self, peer: _Peer, connection: PeerConnection, stream: PeerStream) -> None:
-        loop = asyncio.get_running_loop()
-        others = loop.create_task(refuse_streams(connection))
         idle = _Idle(connection, stream)
         try:
             if self._settle(peer) or peer.waiting or len(peer.idle) < MAX_IDLE:
@@ -209,8 +213,7 @@ class SniStreamPool:
             if idle in peer.idle:
                 peer.idle.remove(idle)
             connection.close(CloseCode.DONE)
-            others.cancel()
-            await asyncio.wait({others, idle.sign})  # the read ends with the connection
+            await asyncio.wait({idle.sign})  # the read ends with the connection
 
     async def _in_use(self, connection: PeerConnection, stream: SniStream) -> None:
         """Until whoever has the stream has ended it, or the connection is over."""

@@ -45,6 +45,10 @@ class MemoryConnection:
         await self.closed()
         raise TransportError("closed")
 
+    async def refuse_unidirectional(self, code: int) -> None:
+        await self.closed()
+        raise TransportError("closed")
+
     def close(self, code: int, reason: bytes) -> None:
         if not self._closed.done():
             self._closed.set_result(CloseInfo(code, False, reason.decode()))

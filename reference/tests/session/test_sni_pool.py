@@ -90,6 +90,13 @@ def test_ready_may_come_in_pieces_and_is_not_complete_before_its_last_byte(cut: 
     with_relay(test)
 
 
+def test_other_streams_are_refused_from_the_first_on_and_not_once_ready_is_there() -> None:
+    async def test(relay: Relay) -> None:
+        assert (await relay.arrive(READY[:1])).link.others_awaited
+
+    with_relay(test)
+
+
 @pytest.mark.parametrize(
     ("data", "seconds", "code"),
     [(b"", 2, 4), (READY[:8], 2, 4), (b"\0\0\0\5READX", 0, 1), (b"GET /", 0, 1), (READY + b"!", 0, 1)],
