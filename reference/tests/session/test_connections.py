@@ -69,6 +69,26 @@ def test_connections_are_bounded_in_total(monkeypatch: pytest.MonkeyPatch) -> No
     with_session(test)
 
 
+def test_a_few_peers_with_many_connections_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "CONTROL_CONNECTIONS", (6, 3))
+
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        crowd = [await endpoint.arrive(f"{number % 2:064x}") for number in range(6)]
+        late = await endpoint.arrive(DIALER)
+        await shake_hands(late)
+        assert session.list_peers() == [DIALER]
+        closed = [connection for connection in crowd if end(connection) is not None]
+        assert closed == [crowd[4]]  # the newest of one that has most
+        assert end(crowd[4]) == (CloseCode.NOT_AUTHORISED, "too many connections: another peer had fewer")
+        # its peer comes again, and does not displace one that has as few
+        assert end(await endpoint.arrive(crowd[4].remote_id)) is not None
+        assert end(late) is None
+        await asyncio.sleep(15)  # the others have said nothing
+        assert len(session._services[ALPN_CONTROL].admission) == 1
+
+    with_session(test)
+
+
 def test_a_connection_without_stream_or_handshake_ends_and_nothing_of_it_is_kept() -> None:
     async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
         silent = await endpoint.arrive(DIALER)
