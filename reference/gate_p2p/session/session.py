@@ -216,7 +216,8 @@ class P2PSession:
         """Dial a peer, and again whenever the connection is lost; returns at once, see `Peer.wait_connected`.
 
         Without `keep_trying`, a first dial that fails is the last; `Peer.first_attempt` tells.
-        A peer that is dialled already keeps its handle; `address` is where the next dial goes.
+        A peer that is dialled already keeps its handle; `address` is where the next dial goes, which comes at
+        once if it is a new one, and `keep_trying` holds from then on.
         Raises ValueError for a bad address text.
         """
         self._running()
@@ -230,6 +231,8 @@ class P2PSession:
                 keep_trying=keep_trying,
             )
         peer.address = address
+        if keep_trying:
+            peer.keep_trying()
         return peer
 
     async def remove_peer(self, peer_id: str) -> None:

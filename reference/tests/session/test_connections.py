@@ -11,7 +11,7 @@ import pytest
 from gate_p2p.core import CapabilitiesRenewed, CloseCode, Established, Handshake
 from gate_p2p.session import P2PSession, PeerCapabilities, PeerConnected, PeerLost
 from gate_p2p.session import session as session_module
-from gate_p2p.session.events import SessionEvent
+from gate_p2p.session.events import DialFailed, SessionEvent
 from gate_p2p.transport import ALPN_CONTROL, TransportError
 
 from .endpoints import MemoryConnection, MemoryEndpoint
@@ -174,6 +174,22 @@ def test_a_peer_that_was_given_up_is_dialled_afresh() -> None:
         assert again is not peer
         assert await session.add_peer(f"{OTHER}@127.0.0.1:3") is again
         assert again.address.socket_addresses == ("127.0.0.1:3",)
+
+    with_session(test)
+
+
+def test_a_peer_that_is_added_again_is_dialled_at_its_new_address_at_once_and_for_ever() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        failures: asyncio.Queue[SessionEvent] = asyncio.Queue()
+        session.subscribe(failures.put_nowait)
+        once = await session.add_peer(f"{OTHER}@127.0.0.1:1", keep_trying=False)
+        assert await session.add_peer(f"{OTHER}@127.0.0.1:1") is once
+        for _ in range(9):  # the pauses have become long ones
+            await failures.get()
+        before = asyncio.get_running_loop().time()
+        await session.add_peer(f"{OTHER}@127.0.0.1:2")
+        assert isinstance(await failures.get(), DialFailed)
+        assert asyncio.get_running_loop().time() == before
 
     with_session(test)
 
