@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 from weakref import WeakSet
 
 from gate_p2p.address import NodeAddress, check_socket_address, is_unspecified
+from gate_p2p.iroh.call import to_its_end
 from gate_p2p.iroh.connection import IrohConnection, close_late
 from gate_p2p.iroh.fast_io import wanted
 from gate_p2p.iroh.generation import Generation, RawConnection, RawEndpoint, RawIncoming, load
@@ -44,8 +46,7 @@ class Endpoint:
         self._half_open = 0
         self._ready: asyncio.Queue[IrohConnection | None] = asyncio.Queue()  # see MAX_HALF_OPEN
         self._acceptor: asyncio.Task[None] | None = None
-        self._closing = False
-        self._done = asyncio.Event()
+        self._closing: asyncio.Task[None] | None = None
 
     @classmethod
     async def bind(
@@ -71,18 +72,18 @@ class Endpoint:
             raise BindError(str(error)) from None
         generation = generation or load()
         fast_io = wanted() if fast_io is None else fast_io
-        # Left to itself iroh takes the wildcard of the family that is not named.
-        other = "127.0.0.1:0" if listen.startswith("[") else "[::1]:0"
+        binding = asyncio.get_running_loop().create_task(
+            _bind(generation, secret_key, listen, alpns, fast_io=fast_io)
+        )
         try:
-            raw = await generation.bind(secret_key, (listen, other), alpns, fast_io=fast_io)
-        except BindError as error:
-            try:  # a machine without the other family
-                raw = await generation.bind(secret_key, (listen,), alpns, fast_io=fast_io)
-            except BindError as alone:
-                raise alone from None
-            if any(is_unspecified(bound) for bound in raw.socket_addresses) and not is_unspecified(listen):
-                await raw.close()
-                raise error from None
+            raw = await to_its_end(binding)
+        except asyncio.CancelledError:
+            if not binding.cancelled() and binding.exception() is None:
+                with suppress(TransportError):
+                    await to_its_end(asyncio.get_running_loop().create_task(binding.result().close()))
+            raise
+        finally:
+            del binding  # an error would hold this frame, and this frame the error, and with it the port
         return cls(raw, alpns, listen, unidirectional=unidirectional)
 
     @property
@@ -101,7 +102,7 @@ class Endpoint:
 
         Neither the time-out nor a cancelled caller cancels the connect: what comes late is closed.
         """
-        if self._closing:
+        if self._closing is not None:
             raise DialError("the endpoint is closed", "closed")
         connecting: asyncio.Task[RawConnection] = asyncio.get_running_loop().create_task(
             self._raw.connect(address.node_id, address.socket_addresses, alpn)
@@ -131,7 +132,7 @@ class Endpoint:
         self._connections.add(connection)
         self._all.add(connection)
         connection.on_idle(self._connections.discard)
-        if self._closing:
+        if self._closing is not None:
             connection.close(0)
         return connection
 
@@ -142,7 +143,7 @@ class Endpoint:
 
         The first call starts accepting; cancelling loses no connection.
         """
-        if self._closing:
+        if self._closing is not None:
             return None
         if self._acceptor is None:
             self._acceptor = asyncio.get_running_loop().create_task(self._accept_on())
@@ -192,15 +193,20 @@ class Endpoint:
     async def aclose(self) -> None:
         """Close every connection (code 0) and the endpoint, and wait until no iroh call is under way.
 
-        Connections that deserve another code are closed by their owners before.
+        Connections that deserve another code are closed by their owners before. Again waits for the same end;
+        when the caller is cancelled, closing goes on without it.
         """
-        if self._closing:
-            await self._done.wait()
-            return
-        self._closing = True
+        if self._closing is None:
+            self._closing = asyncio.get_running_loop().create_task(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         for connection in tuple(self._connections):
             connection.close(0)
-        await self._raw.close()
+        try:
+            await self._raw.close()
+        except TransportError as error:
+            _log.error("%s", error)
         self._offer_end()
         while pending := self._pending():
             done, _ = await asyncio.wait(pending, timeout=CLOSE_WITHIN)
@@ -209,7 +215,6 @@ class Endpoint:
                 break
         for connection in self._all:
             connection.release()
-        self._done.set()
 
     def _pending(self) -> set[asyncio.Future[Any]]:
         """What to wait for until no iroh call is under way."""
@@ -217,3 +222,22 @@ class Endpoint:
             set() if self._acceptor is None or self._acceptor.done() else {self._acceptor}
         )
         return acceptor.union(self._tasks, *(connection.pending() for connection in self._connections))
+
+
+async def _bind(
+    generation: Generation, secret_key: bytes | None, listen: str, alpns: Sequence[str], *, fast_io: bool
+) -> RawEndpoint:
+    # Left to itself iroh takes the wildcard of the family that is not named.
+    other = "127.0.0.1:0" if listen.startswith("[") else "[::1]:0"
+    try:
+        return await generation.bind(secret_key, (listen, other), alpns, fast_io=fast_io)
+    except BindError as error:
+        try:  # a machine without the other family
+            raw = await generation.bind(secret_key, (listen,), alpns, fast_io=fast_io)
+        except BindError as alone:
+            raise alone from None
+        if any(is_unspecified(bound) for bound in raw.socket_addresses) and not is_unspecified(listen):
+            with suppress(TransportError):
+                await raw.close()
+            raise error from None
+        return raw

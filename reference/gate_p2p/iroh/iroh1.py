@@ -81,8 +81,13 @@ class Endpoint:
         return None if incoming is None else Incoming(incoming, fast_io=self._fast_io)
 
     async def close(self) -> None:
-        if self._endpoint is not None:
+        if self._endpoint is None:
+            return
+        try:
             await self._endpoint.close()
+        except iroh.IrohError as error:
+            raise TransportError(f"the endpoint was not closed in order: {first_line(error)}") from None
+        finally:
             self._endpoint = None  # the port stays taken until the object is collected
 
 
