@@ -117,7 +117,7 @@ class P2PSession:
             self._sni_proxy_handle = pool.handle
             self._services[ALPN_SNI_PROXY] = Service(FairAdmission(*SNI_PROXY_CONNECTIONS), pool.accepted)
         self._endpoint: Endpoint | None = None
-        self._starting = False
+        self._starting: asyncio.Event | None = None  # set when a start under way is over, whatever came of it
         self._closing: asyncio.Task[None] | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._peers: dict[str, Peer] = {}
@@ -131,31 +131,42 @@ class P2PSession:
     # -- life
 
     async def start(self) -> None:
-        """Bind and accept. Raises BindError."""
-        if self._starting or self._endpoint is not None or self._closing is not None:
+        """Bind and accept. Raises BindError, and SessionClosed when it was closed in the meantime."""
+        if any(state is not None for state in (self._starting, self._endpoint, self._closing)):
             raise RuntimeError("the session has been started already")
-        self._starting = True
+        self._starting = starting = asyncio.Event()
         try:
             self._endpoint = await self._bind(self._secret_key, self._listen, tuple(self._services))
+            self._accepting = asyncio.get_running_loop().create_task(self._services.accept(self._endpoint))
         finally:
-            self._starting = False
-        self._accepting = asyncio.get_running_loop().create_task(self._services.accept(self._endpoint))
+            starting.set()
+            self._starting = None
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+            raise SessionClosed("the session was closed while it started")
 
     async def aclose(self, code: CloseCode = CloseCode.SHUTTING_DOWN, reason: str = "shutting down") -> None:
         """Say goodbye to every peer, close with `code`, leave nothing running.
 
         Takes as long as the slowest farewell: at rest milliseconds, 1 s while a peer does not read, about 3 s
         while a dial is under way, which Iroh gives up in its own time, and never more than some 10 s.
-        Again waits for the same end; when the caller is cancelled, closing goes on without it.
+        Again waits for the same end; when the caller is cancelled, closing goes on without it. A start under
+        way is waited for first.
         """
         if self._closing is None:
             endpoint, self._endpoint = self._endpoint, None
-            if endpoint is None:
+            if endpoint is None and self._starting is None:
                 return
             self._closing = asyncio.get_running_loop().create_task(self._close(endpoint, code, reason))
         await asyncio.shield(self._closing)
 
-    async def _close(self, endpoint: Endpoint, code: CloseCode, reason: str) -> None:
+    async def _close(self, endpoint: Endpoint | None, code: CloseCode, reason: str) -> None:
+        if endpoint is None:  # a start was under way
+            if self._starting is not None:
+                await self._starting.wait()
+            endpoint, self._endpoint = self._endpoint, None
+            if endpoint is None:
+                return  # which failed
         assert self._accepting is not None
         self._accepting.cancel()
         for peer in self._peers.values():

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from gate_p2p.core import CapabilitiesRenewed, CloseCode, Established, Handshake
 from gate_p2p.session import P2PSession, PeerCapabilities, PeerConnected, PeerLost
 from gate_p2p.session import session as session_module
+from gate_p2p.session.errors import SessionClosed
 from gate_p2p.session.events import DialFailed, SessionEvent
-from gate_p2p.transport import ALPN_CONTROL, TransportError
+from gate_p2p.transport import ALPN_CONTROL, BindError, TransportError
 
 from .endpoints import MemoryConnection, MemoryEndpoint
 from .memory import DIALER, Peer, run
@@ -235,6 +236,62 @@ def test_a_peer_that_is_removed_while_it_is_dialled_says_so_to_who_waits_for_it(
         assert peer.given_up
 
     with_session(test)
+
+
+class SlowEndpoint(MemoryEndpoint):
+    """Is bound when it is let, or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bound: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def bind(self, secret_key: bytes | None, listen: str, alpns: Sequence[str]) -> MemoryEndpoint:
+        await self.bound
+        return self
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_close_during_the_start_waits_for_it_and_ends_the_session(fails: bool, at_once: bool) -> None:
+    async def main() -> None:
+        endpoint = SlowEndpoint()
+        session = P2PSession(bind=endpoint.bind)
+        starting = asyncio.create_task(session.start())
+        await asyncio.sleep(1)
+        closing = asyncio.create_task(session.aclose())
+        if not at_once:
+            await asyncio.sleep(1)
+            assert not closing.done()
+        if fails:
+            endpoint.bound.set_exception(BindError("the port is in use"))
+        else:
+            endpoint.bound.set_result(None)
+        await closing
+        with pytest.raises(BindError if fails else SessionClosed):
+            await starting
+        assert endpoint.incoming.empty() is fails  # the end of accepting, where there was any
+        with pytest.raises(SessionClosed):
+            session.node_addr()
+        with pytest.raises(RuntimeError, match="already"):
+            await session.start()
+
+    run(main())
+
+
+def test_a_start_that_failed_or_was_cancelled_may_be_repeated() -> None:
+    async def main() -> None:
+        endpoint = SlowEndpoint()
+        session = P2PSession(bind=endpoint.bind)
+        starting = asyncio.create_task(session.start())
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait({starting})
+        endpoint.bound = asyncio.get_running_loop().create_future()
+        endpoint.bound.set_result(None)
+        async with session:
+            assert session.node_id == endpoint.node_id
+
+    run(main())
 
 
 def test_a_second_close_waits_for_the_first_and_a_cancelled_one_goes_on() -> None:
