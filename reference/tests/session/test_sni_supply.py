@@ -27,6 +27,7 @@ class Daemon:
         self.connected = True
         self.capabilities = frozenset({"sni_proxy"})
         self.reachable = True
+        self.bug: Exception | None = None
         self.dialled: list[Connection] = []
         self.times: list[float] = []
         self.serving: list[SniStream] = []
@@ -39,6 +40,8 @@ class Daemon:
 
     async def dial(self, peer_id: str, alpn: str) -> Connection:
         self.times.append(asyncio.get_running_loop().time())
+        if self.bug is not None:
+            raise self.bug
         if not self.reachable:
             raise DialError("nobody is there")
         ours, theirs = connection_pair(DIALER, ACCEPTOR)
@@ -132,6 +135,20 @@ def test_waits_grow_from_1_s_to_60_and_begin_again_after_a_use() -> None:
         assert len(daemon.dialled) == before + 1
 
     with_daemon(2, test)
+
+
+def test_an_error_that_nobody_expects_is_logged_and_waited_after(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(daemon: Daemon) -> None:
+        daemon.bug = ZeroDivisionError("a bug")
+        daemon.dialled[0].close(0)
+        await asyncio.sleep(16)
+        assert daemon.times == [0, 1.01, 3.01, 7.01, 15.01]
+        daemon.bug = None
+        await asyncio.sleep(60)
+        assert daemon.supply.idle == 1
+
+    with_daemon(1, test)
+    assert caplog.text.count("ZeroDivisionError: a bug") == 4
 
 
 def test_each_accepted_request_brings_a_stream_of_its_own() -> None:
