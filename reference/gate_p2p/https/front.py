@@ -20,6 +20,9 @@ _log = logging.getLogger("gate_p2p.https")
 HELLO_WITHIN = 10.0  # seconds for the whole ClientHello (SP-12)
 MAX_VISITORS = 800  # TCP connections in all: with the rest of a relay below the usual 1,024 open files
 MAX_OF_ADDRESS = 100  # of one IPv4 address, or of one /64 of IPv6: an office behind one address
+# Seconds without a byte either way, after which a visitor gives its place up (SP-30): browsers keep a
+# connection that they do not use for up to this long, and what waits longer for news sends pings meanwhile.
+SILENCE = 300.0
 TRIES = 3  # streams for one visitor: one may turn out dead before a byte of its daemon has come (SP-20)
 REPORT_EVERY = 60.0  # seconds between two lines about refusals, however many there are
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # who has vanished holds no stream
@@ -117,7 +120,7 @@ class HttpsFront:
         except OSError as error:
             self._refuse(f"the connection broke off: {type(error).__name__}", address, writer)
         else:
-            await splice(stream, reader, writer)
+            await splice(stream, reader, writer, SILENCE)
 
     async def _hello(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
         """The server name, and all bytes that came. Raises HelloError, OSError."""

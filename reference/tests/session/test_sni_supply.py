@@ -277,6 +277,63 @@ async def test_a_splice_holds_a_bounded_number_of_bytes() -> None:
     await server.wait_closed()
 
 
+class TcpInMemory:
+    """The writing side of a TCP connection, for a clock that is not the system's."""
+
+    def __init__(self) -> None:
+        self.transport = SimpleNamespace(set_write_buffer_limits=lambda high: None, abort=self.abort)
+        self.written = bytearray()
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    async def drain(self) -> None:
+        """The system takes everything."""
+
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket."""
+
+    async def wait_closed(self) -> None:
+        """At once."""
+
+
+def test_a_splice_on_which_nothing_moves_for_a_while_is_cut_with_4() -> None:
+    async def main() -> None:
+        stream, relay = ends()
+        reader: asyncio.StreamReader = asyncio.StreamReader()
+        writer: Any = TcpInMemory()
+        splicing = asyncio.create_task(splice(stream, reader, writer, 300.0))
+        for _ in range(3):  # one direction is enough
+            await asyncio.sleep(299)
+            await relay.stream.write(b"down")
+        await asyncio.sleep(299)
+        reader.feed_data(b"up")
+        await asyncio.sleep(299)
+        assert (relay.end, bytes(writer.written)) == (None, b"down" * 3)
+        await splicing
+        assert asyncio.get_running_loop().time() == 299 * 4 + 300
+        assert (relay.end, writer.aborted) == (4, True)
+
+    run(main())
+
+
+def test_a_splice_without_a_limit_may_be_silent_for_ever() -> None:
+    async def main() -> None:
+        stream, relay = ends()
+        writer: Any = TcpInMemory()
+        splicing = asyncio.create_task(splice(stream, asyncio.StreamReader(), writer))
+        await asyncio.sleep(1e6)
+        assert relay.end is None
+        splicing.cancel()
+        await asyncio.wait({splicing})
+
+    run(main())
+
+
 async def test_a_cancelled_splice_cuts_both_sides() -> None:
     ended: asyncio.Future[bytes | OSError] = asyncio.get_running_loop().create_future()
 
