@@ -53,6 +53,7 @@ class HttpsFront:
         self._max_visitors = max_visitors
         self._max_of_address = max_of_address
         self._server: asyncio.Server | None = None
+        self._closing = False
         self._visitors: set[asyncio.Task[None]] = set()
         self._of_address: Counter[str] = Counter()
         self._refused: Counter[str] = Counter()
@@ -60,6 +61,7 @@ class HttpsFront:
 
     async def start(self, host: str, port: int) -> str:
         """Listen; the `ip:port` that it became. Raises OSError."""
+        self._closing = False
         self._server = await asyncio.start_server(self._arrived, host, port, limit=CHUNK // 2, backlog=256)
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -71,6 +73,7 @@ class HttpsFront:
 
     async def aclose(self) -> None:
         """Listen no more, and cut every connection."""
+        self._closing = True
         if self._server is not None:
             self._server.close()
         for visitor in self._visitors:
@@ -84,6 +87,9 @@ class HttpsFront:
     # -- one visitor
 
     def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closing:  # the system had accepted it before
+            reset(writer)
+            return
         address = _network(writer.get_extra_info("peername"))
         if len(self._visitors) >= self._max_visitors:
             self._refuse("too many visitors", address, writer)

@@ -154,6 +154,31 @@ def test_one_visitor_is_an_address_or_a_network_of_ipv6() -> None:
     assert _network(None) == "unknown"
 
 
+async def test_who_arrives_during_the_end_of_a_front_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    front = Front()
+    held: list[Pipe] = []
+    both = asyncio.Event()
+    arrived = front.front._arrived
+
+    def hold(*pipe: Any) -> None:
+        held.append(pipe)
+        both.set()
+
+    monkeypatch.setattr(front.front, "_arrived", hold)
+    address = await front.front.start("127.0.0.1", 0)
+    front.port = int(address.rpartition(":")[2])
+    reader, writer = await front.connect()
+    await both.wait()
+    ending = asyncio.create_task(front.front.aclose())
+    await asyncio.sleep(0)
+    arrived(*held.pop())
+    await ending
+    assert front.front.visitors == 0
+    with pytest.raises(ConnectionError):
+        await reader.read(-1)
+    writer.close()
+
+
 async def test_who_waits_for_the_end_of_a_front_is_cut() -> None:
     front = Front()
     address = await front.front.start("127.0.0.1", 0)

@@ -238,6 +238,20 @@ def test_a_peer_that_is_removed_while_it_is_dialled_says_so_to_who_waits_for_it(
     with_session(test)
 
 
+def test_connections_without_a_stream_are_closed_with_the_code_of_the_others() -> None:
+    async def main() -> None:
+        endpoint = MemoryEndpoint()
+        async with P2PSession(bind=endpoint.bind) as session:
+            removed, mute = [await endpoint.arrive(peer_id, opened=False) for peer_id in (OTHER, DIALER)]
+            await session.remove_peer(OTHER)
+            assert end(removed) == (CloseCode.DONE, "the peer was removed")
+            assert end(mute) is None
+        assert end(mute) == (CloseCode.SHUTTING_DOWN, "shutting down")
+        assert not session._control._without_stream
+
+    run(main())
+
+
 class SlowEndpoint(MemoryEndpoint):
     """Is bound when it is let, or not at all."""
 
