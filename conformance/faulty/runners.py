@@ -253,7 +253,8 @@ def end_at_sigterm(world: World) -> None:
 async def run_iroh(name: str, address: NodeAddress | None, listen: str, world: World | None = None) -> None:
     """A node over Iroh; prints its address as the first line when it accepts."""
     alpns = (ALPN_CONTROL, *(() if name in NULLS else class_named(name).more_alpns))
-    node = IrohNode(name, await Endpoint.bind(listen=listen, alpns=alpns), world or World())
+    endpoint = await Endpoint.bind(listen=listen, alpns=alpns, unidirectional=True)
+    node = IrohNode(name, endpoint, world or World())
     if address is not None:
         end_at_sigterm(node.world)
         await node.dial(address)

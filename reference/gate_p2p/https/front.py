@@ -18,8 +18,13 @@ from gate_p2p.transport import TransportError
 _log = logging.getLogger("gate_p2p.https")
 
 HELLO_WITHIN = 10.0  # seconds for the whole ClientHello (SP-12)
-MAX_VISITORS = 800  # TCP connections in all: with the rest of a relay below the usual 1,024 open files
+# TCP connections in all: with the rest of a relay below the usual 1,024 open files. When there are as
+# many, a visitor from an address with few gets in all the same: a few addresses do not keep everybody out.
+MAX_VISITORS = 800
 MAX_OF_ADDRESS = 100  # of one IPv4 address, or of one /64 of IPv6: an office behind one address
+# Seconds without a byte either way, after which a visitor gives its place up (SP-30): browsers keep a
+# connection that they do not use for up to this long, and what waits longer for news sends pings meanwhile.
+SILENCE = 300.0
 TRIES = 3  # streams for one visitor: one may turn out dead before a byte of its daemon has come (SP-20)
 REPORT_EVERY = 60.0  # seconds between two lines about refusals, however many there are
 KEEP_ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 15, "TCP_KEEPCNT": 4}  # who has vanished holds no stream
@@ -50,13 +55,15 @@ class HttpsFront:
         self._max_visitors = max_visitors
         self._max_of_address = max_of_address
         self._server: asyncio.Server | None = None
+        self._closing = False
         self._visitors: set[asyncio.Task[None]] = set()
-        self._of_address: Counter[str] = Counter()
+        self._of_address: dict[str, list[asyncio.Task[None]]] = {}  # the newest last
         self._refused: Counter[str] = Counter()
         self._report: asyncio.TimerHandle | None = None
 
     async def start(self, host: str, port: int) -> str:
         """Listen; the `ip:port` that it became. Raises OSError."""
+        self._closing = False
         self._server = await asyncio.start_server(self._arrived, host, port, limit=CHUNK // 2, backlog=256)
         host, port = self._server.sockets[0].getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -68,6 +75,7 @@ class HttpsFront:
 
     async def aclose(self) -> None:
         """Listen no more, and cut every connection."""
+        self._closing = True
         if self._server is not None:
             self._server.close()
         for visitor in self._visitors:
@@ -81,22 +89,37 @@ class HttpsFront:
     # -- one visitor
 
     def _arrived(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closing:  # the system had accepted it before
+            reset(writer)
+            return
         address = _network(writer.get_extra_info("peername"))
-        if len(self._visitors) >= self._max_visitors:
-            self._refuse("too many visitors", address, writer)
-        elif self._of_address[address] >= self._max_of_address:
+        own = len(self._of_address.get(address, ()))
+        if own >= self._max_of_address:
             self._refuse("too many visitors of one address", address, writer)
+        elif len(self._visitors) >= self._max_visitors and not self._make_room(own + 1):
+            self._refuse("too many visitors", address, writer)
         else:
-            self._of_address[address] += 1
             task = asyncio.get_running_loop().create_task(self._visit(address, reader, writer))
+            self._of_address.setdefault(address, []).append(task)
             self._visitors.add(task)
             task.add_done_callback(lambda task: self._left(task, address, writer))
 
+    def _make_room(self, for_address: int) -> bool:
+        """Cut a visitor of the address that has most, if that is more than `for_address`."""
+        fullest = max(self._of_address.values(), key=len, default=[])
+        if len(fullest) <= for_address:
+            return False
+        fullest.pop().cancel()
+        self._count_refusal("cut for a visitor of another address")
+        return True
+
     def _left(self, visitor: asyncio.Task[None], address: str, writer: asyncio.StreamWriter) -> None:
         self._visitors.discard(visitor)
-        self._of_address[address] -= 1
-        if not self._of_address[address]:
-            del self._of_address[address]
+        of_address = self._of_address.get(address, [])
+        if visitor in of_address:
+            of_address.remove(visitor)
+        if not of_address:
+            self._of_address.pop(address, None)
         if not writer.is_closing():  # cancelled, perhaps before it began
             reset(writer)
         if not visitor.cancelled() and (error := visitor.exception()) is not None:
@@ -117,7 +140,7 @@ class HttpsFront:
         except OSError as error:
             self._refuse(f"the connection broke off: {type(error).__name__}", address, writer)
         else:
-            await splice(stream, reader, writer)
+            await splice(stream, reader, writer, SILENCE)
 
     async def _hello(self, reader: asyncio.StreamReader) -> tuple[str, bytes]:
         """The server name, and all bytes that came. Raises HelloError, OSError."""
@@ -151,12 +174,15 @@ class HttpsFront:
 
     def _refuse(self, reason: str, address: str, writer: asyncio.StreamWriter, alert: bytes = b"") -> None:
         _log.debug("a visitor from %s is refused: %s", address, reason)
-        self._refused[reason] += 1
-        if self._report is None:
-            self._report = asyncio.get_running_loop().call_later(REPORT_EVERY, self._tell_refusals)
+        self._count_refusal(reason)
         with suppress(OSError):
             writer.write(alert)
         writer.close()
+
+    def _count_refusal(self, reason: str) -> None:
+        self._refused[reason] += 1
+        if self._report is None:
+            self._report = asyncio.get_running_loop().call_later(REPORT_EVERY, self._tell_refusals)
 
     def _tell_refusals(self) -> None:
         if self._report is not None:

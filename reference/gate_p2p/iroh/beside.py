@@ -52,7 +52,10 @@ async def send_datagram(connection: IrohConnection, data: bytes) -> bool | None:
 
 
 async def receive_unidirectional(connection: IrohConnection, max_bytes: int = 65536) -> bytes:
-    """All bytes of the next unidirectional stream of the peer. Raises TransportError."""
+    """All bytes of the next unidirectional stream of the peer. Raises TransportError.
+
+    Needs an endpoint that was bound with `unidirectional=True`: others refuse such streams as they come.
+    """
     if (raw := _raw(connection)) is None:
         raise NotImplementedError("this iroh has no unidirectional streams")
     return await raw.receive_unidirectional(max_bytes)

@@ -51,6 +51,19 @@ def unexpected(error: Exception) -> TransportError:
     return TransportError(f"iroh failed in an unexpected way: {error!r}")
 
 
+async def to_its_end(task: asyncio.Task[T]) -> T:
+    """The result of a short call, which a caller that is cancelled waits for as well."""
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait({task})
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()
+
+
 class CoroutineCall(Call[T]):
     """A coroutine of iroh's package, stepped on by the futures that it waits for; it awaits nothing else."""
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
-from gate_p2p.iroh.call import Call
+from gate_p2p.iroh.call import Call, CoroutineCall
 from gate_p2p.iroh.generation import RawConnection, RawStream
 from gate_p2p.iroh.gone import GoneConnection
 from gate_p2p.iroh.stream import IrohStream
@@ -17,12 +17,14 @@ from gate_p2p.transport import CloseInfo, ConnectionLost, TransportError
 _log = logging.getLogger("gate_p2p.iroh")
 
 MAX_REASON = 256  # bytes of a close reason: it has to fit into one QUIC packet
+NOT_SERVED = 1  # code for a stream that Gate does not use: "protocol violation"
 
 
 class IrohConnection:
     """Made by `Endpoint.dial` and `Endpoint.accept`; alive until either side closes it."""
 
-    def __init__(self, raw: RawConnection) -> None:
+    def __init__(self, raw: RawConnection, *, unidirectional: bool = False) -> None:
+        """`unidirectional`: whether streams of this kind wait to be received; they are refused otherwise."""
         self._raw = raw
         self.remote_id = raw.remote_id
         self.alpn = raw.alpn
@@ -34,6 +36,8 @@ class IrohConnection:
         self._accepting: asyncio.Task[RawStream] | None = None
         self._closed = asyncio.Event()
         self._watch = asyncio.get_running_loop().create_task(self._await_close())
+        if not unidirectional:
+            CoroutineCall(raw.refuse_unidirectional(NOT_SERVED), self._refused_all, self._calls)
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(call)
@@ -47,6 +51,9 @@ class IrohConnection:
         for stream in self._streams:
             stream.connection_closed()
         self._closed.set()
+
+    def _refused_all(self, _: None, error: TransportError | None) -> None:
+        _log.debug("%s: no more unidirectional streams: %s", self.remote_id, error)
 
     # -- streams
 

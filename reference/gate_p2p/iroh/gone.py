@@ -18,6 +18,9 @@ class GoneConnection:
     async def accept_stream(self) -> GoneStream:
         raise self._error
 
+    async def refuse_unidirectional(self, code: int) -> None:
+        raise self._error
+
     def close(self, code: int, reason: bytes) -> None:
         """Closed already."""
 

@@ -3,7 +3,8 @@
 What differs from 1.x and cannot be helped from Python:
 
 * It accepts by calling back, on one event loop of the process; a second loop at the same time is a BindError.
-* A connection is established before this side is asked, so refusing one means closing it (code 5).
+* A connection is established before this side is asked, so refusing one means closing it (code 5), and the
+  handshakes under way are iroh's own affair: no sender is asked to prove its address (QUIC's Retry).
 * It hears nothing of a wrong id: that is no answer, after 30 s, as for a dead port.
 * Its relays cannot be disabled: it looks for them and for a gateway. It serves its own protocols (blobs) too.
 """
@@ -12,13 +13,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
 from gate_p2p.iroh.ed25519 import public_key
 from gate_p2p.iroh.raw import Connection, first_line
 from gate_p2p.iroh.words import bind_error, check_key, dial_error, port_in_use
-from gate_p2p.transport import BindError, DialError
+from gate_p2p.transport import BindError, DialError, TransportError
 
 iroh: Any = import_module("iroh")  # the types of 1.x would be wrong here
 
@@ -64,6 +66,13 @@ class Incoming:
 
     async def refuse(self) -> None:
         self._connection.close(REFUSED, b"too many connections")
+
+    async def validated(self) -> bool:
+        """Who has finished a handshake receives where it sends from."""
+        return True
+
+    async def retry(self) -> None:
+        """Never called."""
 
 
 class Acceptor:
@@ -133,7 +142,7 @@ class Endpoint:
         try:
             await node.node().shutdown()
         except iroh.IrohError as error:
-            raise BindError(f"the endpoint could not be closed: {first_line(error)}") from None
+            raise TransportError(f"the endpoint was not closed in order: {first_line(error)}") from None
         finally:
             self._endpoint = None  # the port stays taken until these objects are collected
             callback_loop.leave()
@@ -171,6 +180,7 @@ async def bind(
     endpoint = Endpoint(node, bound, acceptor, fast_io=fast_io)
     for address in socket_addresses:  # a port in use: this iroh takes another one and says nothing
         if not address.endswith(":0") and address not in bound:
-            await endpoint.close()
+            with suppress(TransportError):
+                await endpoint.close()
             raise port_in_use(address)
     return endpoint

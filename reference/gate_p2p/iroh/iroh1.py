@@ -40,6 +40,18 @@ class Incoming:
                 f"an incoming connection could not be refused: {first_line(error)}"
             ) from None
 
+    async def validated(self) -> bool:
+        try:
+            return await self._incoming.remote_addr_validated()
+        except iroh.IrohError as error:
+            raise TransportError(f"an incoming connection is gone: {first_line(error)}") from None
+
+    async def retry(self) -> None:
+        try:
+            await self._incoming.retry()
+        except iroh.IrohError as error:
+            raise TransportError(f"an incoming connection was not asked again: {first_line(error)}") from None
+
 
 class Endpoint:
     no_answer = NO_ANSWER
@@ -69,8 +81,13 @@ class Endpoint:
         return None if incoming is None else Incoming(incoming, fast_io=self._fast_io)
 
     async def close(self) -> None:
-        if self._endpoint is not None:
+        if self._endpoint is None:
+            return
+        try:
             await self._endpoint.close()
+        except iroh.IrohError as error:
+            raise TransportError(f"the endpoint was not closed in order: {first_line(error)}") from None
+        finally:
             self._endpoint = None  # the port stays taken until the object is collected
 
 

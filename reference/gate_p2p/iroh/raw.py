@@ -128,6 +128,18 @@ class Connection:
 
     # -- what Gate does not use: see `beside`
 
+    async def refuse_unidirectional(self, code: int) -> None:
+        """Stop each that the peer opens, until the connection is over: unread it would keep up to 1.25 MB."""
+        try:
+            while True:
+                stream = await self._connection.accept_uni()
+                try:
+                    await stream.stop(code)
+                except iroh.IrohError:
+                    continue  # it has ended already
+        except iroh.IrohError as error:
+            raise connection_error(error, self._connection) from None
+
     async def send_unidirectional(self, data: bytes) -> None:
         try:
             stream = await self._connection.open_uni()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from gate_p2p.core import CloseCode
 from gate_p2p.transport import PeerConnection
@@ -66,10 +67,22 @@ class Admission:
                 del self._reserved[peer_id]
 
 
+class Admits(Protocol):
+    """What counts connections: `Admission` or `FairAdmission`."""
+
+    def __len__(self) -> int:
+        """How many are open."""
+        ...
+
+    def enter(self, connection: PeerConnection) -> AbstractContextManager[None] | None:
+        """A place for the connection, left with the `with` block; None when there is none: it is closed."""
+        ...
+
+
 class Service(NamedTuple):
     """What is done with the connections of one ALPN."""
 
-    admission: Admission
+    admission: Admits
     serve: Callable[[PeerConnection], Awaitable[None]]
 
 

@@ -54,6 +54,7 @@ class ControlConnections:
         self._handle = handle
         self._tell = tell
         self._links: dict[str, list[ControlLink]] = {}
+        self._without_stream: set[PeerConnection] = set()  # those whose peer has not opened its stream yet
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- who is there
@@ -77,6 +78,9 @@ class ControlConnections:
         """Say goodbye on every connection, or on those with one peer, and wait until they are over."""
         chosen = self._links.values() if peer_id is None else (self._links.get(peer_id, []),)
         links = [link for links in chosen for link in links]
+        for connection in self._without_stream:
+            if peer_id in {None, connection.remote_id}:
+                connection.close(code, reason)
         for link in links:
             link.close(code, reason)
         await asyncio.gather(*(link.wait_ended() for link in links))
@@ -112,12 +116,15 @@ class ControlConnections:
         """Speak on a connection that the peer dialled until it is over. Raises TransportError."""
         opened = asyncio.get_running_loop().time()  # the time for the Handshake begins here (HS-14)
         try:
+            self._without_stream.add(connection)
             try:
                 async with asyncio.timeout(STREAM_WITHIN):
                     stream = await connection.accept_stream()
             except TimeoutError:
                 connection.close(CloseCode.HANDSHAKE_FAILED, "no control stream in time")
                 return
+            finally:
+                self._without_stream.discard(connection)
             core = Connection.acceptor(
                 node_id=node_id,
                 capabilities=self._capabilities,

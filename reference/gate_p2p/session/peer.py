@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from gate_p2p.address import NodeAddress
 from gate_p2p.session.backoff import Backoff
@@ -25,7 +26,7 @@ TransportError when there was no connection, or it was lost before the stream wa
 class Peer:
     """The handle that `P2PSession.add_peer` returns: a peer that is dialled until it is removed.
 
-    `address`: where the next dial goes. `node_id`: the peer's id, 64 lowercase hex.
+    `node_id`: the peer's id, 64 lowercase hex.
     """
 
     def __init__(
@@ -41,7 +42,8 @@ class Peer:
 
         Without `keep_trying` a first dial that fails is the last.
         """
-        self.address = address
+        self._address = address
+        self._moved = asyncio.Event()  # there is an address that has not been dialled yet
         self.node_id = address.node_id
         self._connect = connect
         self._on_failed = on_failed
@@ -54,6 +56,21 @@ class Peer:
         self._first: asyncio.Future[TransportError | None] = self._loop.create_future()
         self._task = self._loop.create_task(self._run())
         self._task.add_done_callback(self._over)
+
+    @property
+    def address(self) -> NodeAddress:
+        """Where the next dial goes; setting another one ends the pause before it."""
+        return self._address
+
+    @address.setter
+    def address(self, address: NodeAddress) -> None:
+        if address != self._address:
+            self._address = address
+            self._moved.set()
+
+    def keep_trying(self) -> None:
+        """Let a dial that fails not be the last."""
+        self._keep_trying = True
 
     @property
     def given_up(self) -> bool:
@@ -90,18 +107,23 @@ class Peer:
 
     async def _run(self) -> None:
         while not self._removed:
+            self._moved.clear()
             try:
-                reason = await self._connect(self.address, self._is_connected)
+                reason = await self._connect(self._address, self._is_connected)
             except TransportError as error:
                 reason = str(error)
                 self._settle_first(error)
             self._is_connected(False)
-            self._settle_first(TransportError(f"{self.address} ended the handshake: {reason}"))
-            if not self._keep_trying or self._removed:
+            self._settle_first(TransportError(f"{self._address} ended the handshake: {reason}"))
+            moved = self._moved.is_set()
+            if not (self._keep_trying or moved) or self._removed:
                 return
-            delay = self._backoff.next_delay()
+            delay = 0.0 if moved else self._backoff.next_delay()
             self._on_failed(reason, delay)
-            await asyncio.sleep(delay)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await self._moved.wait()
+                    self._backoff.reset()  # what failed was the old address
 
     def _is_connected(self, now: bool) -> None:
         if now:
@@ -122,7 +144,7 @@ class Peer:
             self._first.set_result(error)
 
     def _no_more(self) -> TransportError:
-        return TransportError(f"{self.address} is not dialled any more")
+        return TransportError(f"{self._address} is not dialled any more")
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._connected.clear()

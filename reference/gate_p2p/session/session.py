@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gate_p2p.address import NodeAddress, check_socket_address
@@ -17,12 +17,14 @@ from gate_p2p.session.control import ControlConnections
 from gate_p2p.session.endpoint import Bind, bind_iroh
 from gate_p2p.session.errors import SessionClosed
 from gate_p2p.session.events import DialFailed, SessionEvent
+from gate_p2p.session.fair_admission import CONTROL_CONNECTIONS, SNI_PROXY_CONNECTIONS, FairAdmission
 from gate_p2p.session.handlers import Handlers
 from gate_p2p.session.inference import InferenceCall, InferenceClient
 from gate_p2p.session.inference_server import InferenceHandle, InferenceServer
 from gate_p2p.session.link import PONG_WITHIN, ControlLink
 from gate_p2p.session.peer import Peer
 from gate_p2p.session.policy import NamePolicy
+from gate_p2p.session.services import Services
 from gate_p2p.session.sni_pool import SniProxyHandle, SniStreamPool
 from gate_p2p.session.sni_supply import IDLE, OnSniStream, SniStreamSupply
 from gate_p2p.text import one_line
@@ -41,13 +43,9 @@ _log = logging.getLogger("gate_p2p.session")
 DIAL_WITHIN = 10.0
 DEFAULT_SUFFIX = "private.example"
 
-# Connections that peers opened: in all, and of one peer.
-# A peer needs one control connection, and a suite with 64 cases side by side stays below the second number.
-CONTROL_CONNECTIONS = (1024, 256)
+# Inference connections that peers opened: in all, and of one peer.
 # A request of up to 10 MiB each; one upstream serves no more at once.
 INFERENCE_CONNECTIONS = (256, 64)
-# Idle or with one browser's TCP connection each; nothing is kept of them but Iroh's windows.
-SNI_PROXY_CONNECTIONS = (4096, 256)
 
 
 class P2PSession:
@@ -102,7 +100,8 @@ class P2PSession:
             limits,
         )
         self._inference_client = InferenceClient(self._control, self._dial)
-        self._services = {ALPN_CONTROL: Service(Admission(*CONTROL_CONNECTIONS), self._accepted_control)}
+        self._services = Services()
+        self._services[ALPN_CONTROL] = Service(FairAdmission(*CONTROL_CONNECTIONS), self._accepted_control)
         self._inference_handle: InferenceHandle | None = None
         self._sni_proxy_handle: SniProxyHandle | None = None
         self._sni_pool: SniStreamPool | None = None
@@ -116,12 +115,11 @@ class P2PSession:
         if sni_proxy:
             self._sni_pool = pool = SniStreamPool(self._control)
             self._sni_proxy_handle = pool.handle
-            self._services[ALPN_SNI_PROXY] = Service(Admission(*SNI_PROXY_CONNECTIONS), pool.accepted)
+            self._services[ALPN_SNI_PROXY] = Service(FairAdmission(*SNI_PROXY_CONNECTIONS), pool.accepted)
         self._endpoint: Endpoint | None = None
-        self._starting = False
+        self._starting: asyncio.Event | None = None  # set when a start under way is over, whatever came of it
         self._closing: asyncio.Task[None] | None = None
         self._accepting: asyncio.Task[None] | None = None
-        self._tasks: set[asyncio.Task[Any]] = set()
         self._peers: dict[str, Peer] = {}
         self._subscribers: list[Callable[[SessionEvent], None]] = []
 
@@ -133,31 +131,42 @@ class P2PSession:
     # -- life
 
     async def start(self) -> None:
-        """Bind and accept. Raises BindError."""
-        if self._starting or self._endpoint is not None or self._closing is not None:
+        """Bind and accept. Raises BindError, and SessionClosed when it was closed in the meantime."""
+        if any(state is not None for state in (self._starting, self._endpoint, self._closing)):
             raise RuntimeError("the session has been started already")
-        self._starting = True
+        self._starting = starting = asyncio.Event()
         try:
             self._endpoint = await self._bind(self._secret_key, self._listen, tuple(self._services))
+            self._accepting = asyncio.get_running_loop().create_task(self._services.accept(self._endpoint))
         finally:
-            self._starting = False
-        self._accepting = asyncio.get_running_loop().create_task(self._accept(self._endpoint))
+            starting.set()
+            self._starting = None
+        if self._closing is not None:
+            await asyncio.shield(self._closing)
+            raise SessionClosed("the session was closed while it started")
 
     async def aclose(self, code: CloseCode = CloseCode.SHUTTING_DOWN, reason: str = "shutting down") -> None:
         """Say goodbye to every peer, close with `code`, leave nothing running.
 
         Takes as long as the slowest farewell: at rest milliseconds, 1 s while a peer does not read, about 3 s
         while a dial is under way, which Iroh gives up in its own time, and never more than some 10 s.
-        Again waits for the same end; when the caller is cancelled, closing goes on without it.
+        Again waits for the same end; when the caller is cancelled, closing goes on without it. A start under
+        way is waited for first.
         """
         if self._closing is None:
             endpoint, self._endpoint = self._endpoint, None
-            if endpoint is None:
+            if endpoint is None and self._starting is None:
                 return
             self._closing = asyncio.get_running_loop().create_task(self._close(endpoint, code, reason))
         await asyncio.shield(self._closing)
 
-    async def _close(self, endpoint: Endpoint, code: CloseCode, reason: str) -> None:
+    async def _close(self, endpoint: Endpoint | None, code: CloseCode, reason: str) -> None:
+        if endpoint is None:  # a start was under way
+            if self._starting is not None:
+                await self._starting.wait()
+            endpoint, self._endpoint = self._endpoint, None
+            if endpoint is None:
+                return  # which failed
         assert self._accepting is not None
         self._accepting.cancel()
         for peer in self._peers.values():
@@ -171,8 +180,7 @@ class P2PSession:
         await self._control.close(code, reason)
         await asyncio.gather(*(peer.aclose() for peer in self._peers.values()))
         await endpoint.aclose()
-        if pending := {self._accepting, *self._tasks}:
-            await asyncio.wait(pending)
+        await asyncio.wait({self._accepting, *self._services.tasks})
         await self._control.wait_settled()
 
     async def __aenter__(self) -> P2PSession:
@@ -219,7 +227,8 @@ class P2PSession:
         """Dial a peer, and again whenever the connection is lost; returns at once, see `Peer.wait_connected`.
 
         Without `keep_trying`, a first dial that fails is the last; `Peer.first_attempt` tells.
-        A peer that is dialled already keeps its handle; `address` is where the next dial goes.
+        A peer that is dialled already keeps its handle; `address` is where the next dial goes, which comes at
+        once if it is a new one, and `keep_trying` holds from then on.
         Raises ValueError for a bad address text.
         """
         self._running()
@@ -233,6 +242,8 @@ class P2PSession:
                 keep_trying=keep_trying,
             )
         peer.address = address
+        if keep_trying:
+            peer.keep_trying()
         return peer
 
     async def remove_peer(self, peer_id: str) -> None:
@@ -359,33 +370,8 @@ class P2PSession:
         terminated = await self._control.dialled(connection, endpoint.node_id, connected)
         return terminated.reason
 
-    async def _accept(self, endpoint: Endpoint) -> None:
-        while (connection := await endpoint.accept()) is not None:
-            self._spawn(self._serve(connection))
-
-    async def _serve(self, connection: PeerConnection) -> None:
-        service = self._services[connection.alpn]
-        if (place := service.admission.enter(connection)) is None:
-            _log.debug("%s: one connection too many", connection.remote_id)
-            return
-        with place:
-            try:
-                await service.serve(connection)
-            except (TransportError, SessionClosed) as error:
-                _log.debug("%s: %s: %s", connection.remote_id, connection.alpn, error)
-            except Exception:  # noqa: BLE001  a bug met by one peer must not be silent, nor harm another
-                _log.exception("%s: %s: serving a connection failed", connection.remote_id, connection.alpn)
-            finally:
-                connection.close(CloseCode.DONE)
-
     async def _accepted_control(self, connection: PeerConnection) -> None:
         await self._control.accepted(connection, self._running().node_id)
-
-    def _spawn(self, call: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.get_running_loop().create_task(call)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     def _tell(self, event: SessionEvent) -> None:
         if self._endpoint is None and isinstance(event, DialFailed):

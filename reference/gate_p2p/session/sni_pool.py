@@ -105,6 +105,10 @@ class SniStreamPool:
     def __init__(self, control: Control) -> None:
         self._control = control
         self._peers: dict[str, _Peer] = {}
+        self._takers: list[
+            asyncio.Future[_Idle | None]
+        ] = []  # those who take one of any peer, the oldest first
+        self._closed = False
         self.handle = SniProxyHandle(self)
 
     def idle(self, peer_id: str) -> int:
@@ -123,16 +127,19 @@ class SniStreamPool:
                     peer.lonely.cancel()
                 del self._peers[peer_id]
 
-    def close(self, code: CloseCode, reason: str, peer_id: str | None = None) -> None:
-        """Close every stream, idle and in use, or those of one peer; turn away who waits for them."""
-        for known, peer in tuple(self._peers.items()):
-            if peer_id in {None, known}:
-                for connection in tuple(peer.connections):
-                    connection.close(code, reason)
-                for visitor in tuple(peer.waiting):
-                    visitor.turn_away(SniStreamUnavailable(reason))
-                for request in tuple(peer.outstanding):
-                    request.cancel()
+    def close(self, code: CloseCode, reason: str) -> None:
+        """Close every stream, idle and in use; turn away who waits for one."""
+        self._closed = True
+        for given in self._takers:
+            if not given.done():
+                given.set_result(None)
+        for peer in tuple(self._peers.values()):
+            for connection in tuple(peer.connections):
+                connection.close(code, reason)
+            for visitor in tuple(peer.waiting):
+                visitor.turn_away(SniStreamUnavailable(reason))
+            for request in tuple(peer.outstanding):
+                request.cancel()
 
     def wake(self, peer_id: str) -> None:
         """A control connection with the peer came or went: its idle streams stay for a while (SP-27)."""
@@ -162,17 +169,23 @@ class SniStreamPool:
             return
         with self._peer(peer_id) as peer:
             peer.connections.add(connection)
+            others: list[asyncio.Task[None]] = []
             try:
-                if (stream := await self._ready(connection)) is not None:
+                if (stream := await self._ready(connection, others)) is not None:
                     await self._serve(peer, connection, stream)
             finally:
                 peer.connections.discard(connection)
+                for task in others:
+                    task.cancel()
+                await asyncio.gather(*others, return_exceptions=True)
 
-    async def _ready(self, connection: PeerConnection) -> PeerStream | None:
+    async def _ready(self, connection: PeerConnection, others: list[asyncio.Task[None]]) -> PeerStream | None:
+        """The stream once READY is there; `others` gets what refuses every other from the start."""
         received = b""
         try:
             async with asyncio.timeout(READY_WITHIN):
                 stream = await connection.accept_stream()
+                others.append(asyncio.get_running_loop().create_task(refuse_streams(connection)))
                 while received != READY:
                     data = await stream.read(len(READY) - len(received))
                     received += data
@@ -188,8 +201,6 @@ class SniStreamPool:
         return stream
 
     async def _serve(self, peer: _Peer, connection: PeerConnection, stream: PeerStream) -> None:
-        loop = asyncio.get_running_loop()
-        others = loop.create_task(refuse_streams(connection))
         idle = _Idle(connection, stream)
         try:
             if self._settle(peer) or peer.waiting or len(peer.idle) < MAX_IDLE:
@@ -209,8 +220,7 @@ class SniStreamPool:
             if idle in peer.idle:
                 peer.idle.remove(idle)
             connection.close(CloseCode.DONE)
-            others.cancel()
-            await asyncio.wait({others, idle.sign})  # the read ends with the connection
+            await asyncio.wait({idle.sign})  # the read ends with the connection
 
     async def _in_use(self, connection: PeerConnection, stream: SniStream) -> None:
         """Until whoever has the stream has ended it, or the connection is over."""
@@ -230,10 +240,14 @@ class SniStreamPool:
         return True
 
     def _offer(self, peer: _Peer, idle: _Idle) -> None:
-        """Give the stream to the visitor who has waited longest, or keep it."""
+        """Give the stream to the visitor who has waited longest, to who takes one of any peer, or keep it."""
         while peer.waiting:
             if not (visitor := peer.waiting.pop(0)).given.done():
                 visitor.given.set_result(idle)
+                return
+        while self._takers:
+            if not (given := self._takers.pop(0)).done():
+                given.set_result(idle)
                 return
         peer.idle.append(idle)
 
@@ -252,6 +266,29 @@ class SniStreamPool:
                     return idle.take()
             except TimeoutError:
                 raise SniStreamUnavailable(f"no stream of {peer_id} arrived in time") from None
+
+    async def take_any(self) -> SniStream | None:
+        """A stream of any peer: an idle one, else the next that arrives; None once the pool is closed."""
+        while not self._closed:
+            for peer in self._peers.values():
+                while peer.idle:
+                    if (idle := peer.idle.pop()).alive:
+                        return idle.take()
+            given: asyncio.Future[_Idle | None] = asyncio.get_running_loop().create_future()
+            self._takers.append(given)
+            try:
+                found = await given
+            except asyncio.CancelledError:
+                if given.done() and not given.cancelled() and (found := given.result()) is not None:
+                    with self._peer(found.connection.remote_id) as peer:
+                        self._offer(peer, found)  # somebody else's, now
+                raise
+            finally:
+                if given in self._takers:
+                    self._takers.remove(given)
+            if found is not None and found.alive:
+                return found.take()
+        return None
 
     async def _wait(self, peer_id: str, peer: _Peer, domain: str) -> _Idle:
         if len(peer.waiting) >= MAX_WAITING:
@@ -301,7 +338,12 @@ def _spoke(sign: asyncio.Task[bytes]) -> bool:
 
 
 class SniProxyHandle:
-    """What a relay's application uses: `P2PSession.take_sni_proxy_handle()`."""
+    """What a relay's application uses: `P2PSession.take_sni_proxy_handle()`.
+
+    `await handle.open(peer_id, domain)` takes a stream of one daemon, and asks it for one when there is none.
+    An application that keeps the streams by itself gets each as it becomes ready, with `async for stream in
+    handle`; its `peer_id` says whose it is. Both end with the session.
+    """
 
     def __init__(self, pool: SniStreamPool) -> None:
         self._pool = pool
@@ -312,6 +354,15 @@ class SniProxyHandle:
         End it with `aclose()` or `abort()`, or give it to `splice`. Raises SniStreamUnavailable.
         """
         return await self._pool.take(peer_id, domain)
+
+    def __aiter__(self) -> SniProxyHandle:
+        return self
+
+    async def __anext__(self) -> SniStream:
+        """The next stream of any peer, which `open` then does not find any more. Cancelling loses none."""
+        if (stream := await self._pool.take_any()) is None:
+            raise StopAsyncIteration
+        return stream
 
     def idle(self, peer_id: str) -> int:
         """How many streams of this peer wait for a visitor."""

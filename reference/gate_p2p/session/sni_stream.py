@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 import struct
+from collections.abc import Callable
 from contextlib import suppress
 
 from gate_p2p.core import CloseCode
@@ -98,32 +99,54 @@ class SniStream:
             self._connection.close(CloseCode.DONE)
             self.closed.set()
 
-    def abort(self) -> None:
-        """The TCP connection is lost: cut both directions (SP-15, SP-16)."""
+    def abort(self, code: CloseCode = CloseCode.DONE) -> None:
+        """The TCP connection is lost: cut both directions (SP-15, SP-16), and close with `code`."""
         if self.closed.is_set():
             return
         self._stream.reset(CloseCode.DONE)
         self._stream.stop(CloseCode.DONE)
-        self._connection.close(CloseCode.DONE)
+        self._connection.close(code)
         self.closed.set()
 
 
-async def splice(stream: SniStream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def splice(
+    stream: SniStream,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    silence: float | None = None,
+) -> None:
     """Pass bytes between the stream and a TCP connection until both directions have ended, then end both.
 
     A clean end is passed on as such and leaves the other direction open (SP-14); what was cut off is never
-    passed on as a clean end (SP-15). When cancelled it cuts both.
+    passed on as a clean end (SP-15). When cancelled it cuts both, and so it does when neither side has taken
+    a byte for `silence` seconds (SP-30).
     """
     writer.transport.set_write_buffer_limits(high=0)  # drain() waits until the system has taken everything
     loop = asyncio.get_running_loop()
-    outward = loop.create_task(_to_tcp(stream, writer))
-    inward = loop.create_task(_from_tcp(stream, reader))
+    patience = asyncio.timeout(silence)
+    waiting = True
+
+    def moved() -> None:
+        if waiting and silence is not None and not patience.expired():
+            patience.reschedule(loop.time() + silence)
+
+    outward = loop.create_task(_to_tcp(stream, writer, moved))
+    inward = loop.create_task(_from_tcp(stream, reader, moved))
     over = False
     try:
-        await asyncio.wait({outward, inward}, return_when=asyncio.FIRST_EXCEPTION)
-        if inward.done() and isinstance(inward.exception(), StreamStopped):
-            await asyncio.wait({outward})  # the peer takes no more bytes, but may still send
+        try:
+            async with patience:
+                await asyncio.wait({outward, inward}, return_when=asyncio.FIRST_EXCEPTION)
+                if inward.done() and isinstance(inward.exception(), StreamStopped):
+                    await asyncio.wait({outward})  # the peer takes no more bytes, but may still send
+        finally:
+            waiting = False
         over = await _end(stream, writer, outward, inward)
+    except TimeoutError:
+        if not patience.expired():
+            raise
+        _log.debug("%s: a proxied connection was silent for %g s", stream.peer_id, silence)
+        stream.abort(CloseCode.TIMEOUT)
     finally:
         for way in (outward, inward):
             way.cancel()
@@ -167,15 +190,17 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-async def _to_tcp(stream: SniStream, writer: asyncio.StreamWriter) -> None:
+async def _to_tcp(stream: SniStream, writer: asyncio.StreamWriter, moved: Callable[[], None]) -> None:
     while data := await stream.read():
         writer.write(data)
         await writer.drain()
+        moved()
     if writer.can_write_eof():
         writer.write_eof()
 
 
-async def _from_tcp(stream: SniStream, reader: asyncio.StreamReader) -> None:
+async def _from_tcp(stream: SniStream, reader: asyncio.StreamReader, moved: Callable[[], None]) -> None:
     while data := await reader.read(CHUNK):
         await stream.write(data)
+        moved()
     await stream.finish()

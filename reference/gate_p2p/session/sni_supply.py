@@ -144,24 +144,27 @@ class SniStreamSupply:
     async def _one(self, *, ahead: bool) -> None:
         """One connection, from the dial to its end."""
         connection: PeerConnection | None = None
+        others: asyncio.Task[None] | None = None
         try:
             try:
                 connection = await self._dial(self._relay_id, ALPN_SNI_PROXY)
                 self._connections.add(connection)
+                others = asyncio.get_running_loop().create_task(refuse_streams(connection))
                 stream = await connection.open_stream()
                 await stream.write(READY)
             finally:
                 self._opening -= ahead
-            others = asyncio.get_running_loop().create_task(refuse_streams(connection))
-            try:
-                first = await self._first(connection, stream)
-                await self._serve(SniStream(connection, stream, dialled=True, early=first))
-            finally:
-                others.cancel()
+            first = await self._first(connection, stream)
+            await self._serve(SniStream(connection, stream, dialled=True, early=first))
         except GateError as error:  # also SessionClosed, of a session that closes
             _log.debug("%s: an SNI-proxy stream ended: %s", self._relay_id, error)
             self._unused()
+        except Exception:  # noqa: BLE001  whatever it is, the next stream must not follow at once
+            _log.exception("%s: an SNI-proxy stream failed in an unexpected way", self._relay_id)
+            self._unused()
         finally:
+            if others is not None:
+                others.cancel()
             if connection is not None:
                 connection.close(CloseCode.DONE)
                 self._connections.discard(connection)

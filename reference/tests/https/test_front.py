@@ -131,6 +131,22 @@ async def test_visitors_are_bounded_and_a_place_gets_free(bounds: dict[str, int]
         held[1][1].close()
 
 
+async def test_a_few_addresses_do_not_keep_everybody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = iter(["192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"])
+    monkeypatch.setattr(front_module, "_network", lambda peername: next(addresses))
+    async with running(max_visitors=3) as front:
+        held = [await front.connect() for _ in range(4)]
+        with pytest.raises(ConnectionError):
+            await held[1][0].read(-1)  # the newer one of the address that had two
+        reader, writer = await front.connect()
+        assert await reader.read(-1) == b""  # every other has as many
+        writer.close()
+        assert front.front._refused == {"cut for a visitor of another address": 1, "too many visitors": 1}
+        assert sorted(front.front._of_address) == ["192.0.2.1", "192.0.2.2", "192.0.2.3"]
+        for _, writer in held:
+            writer.close()
+
+
 async def test_a_flood_is_one_line_in_the_log(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +168,31 @@ def test_one_visitor_is_an_address_or_a_network_of_ipv6() -> None:
     assert _network(("2001:db8::1", "1")) == _network(("2001:db8::ffff:1%eth0", "1")) == "2001:db8::/64"
     assert _network(("2001:db8:0:1::1", "1")) != _network(("2001:db8::1", "1"))
     assert _network(None) == "unknown"
+
+
+async def test_who_arrives_during_the_end_of_a_front_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    front = Front()
+    held: list[Pipe] = []
+    both = asyncio.Event()
+    arrived = front.front._arrived
+
+    def hold(*pipe: Any) -> None:
+        held.append(pipe)
+        both.set()
+
+    monkeypatch.setattr(front.front, "_arrived", hold)
+    address = await front.front.start("127.0.0.1", 0)
+    front.port = int(address.rpartition(":")[2])
+    reader, writer = await front.connect()
+    await both.wait()
+    ending = asyncio.create_task(front.front.aclose())
+    await asyncio.sleep(0)
+    arrived(*held.pop())
+    await ending
+    assert front.front.visitors == 0
+    with pytest.raises(ConnectionError):
+        await reader.read(-1)
+    writer.close()
 
 
 async def test_who_waits_for_the_end_of_a_front_is_cut() -> None:

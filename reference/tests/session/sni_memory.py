@@ -26,6 +26,7 @@ class Link:
         self.closed: tuple[object, int, str] | None = None
         self.over = asyncio.Event()
         self.moved = asyncio.Event()
+        self.others_awaited = False  # the acceptor waits for a second stream, to refuse it
 
     def move(self) -> None:
         self.moved.set()
@@ -120,6 +121,7 @@ class Connection:
                 await self.link.moved.wait()
             self._given = True
             return self.stream
+        self.link.others_awaited |= not self._dials
         await self.link.over.wait()
         self.check()
         raise AssertionError("the connection is over")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from gate_p2p.session.admission import RESERVED_FOR, Admission
+from gate_p2p.session.fair_admission import FairAdmission, FairPlace
 
 from .data_connections import data_connection
+from .endpoints import MemoryConnection
 from .memory import run
 
 
@@ -30,5 +32,36 @@ def test_a_reserved_place_is_one_connection_and_lapses() -> None:
         with first:
             pass
         assert admission.reserve(peer_id)
+
+    run(main())
+
+
+def test_room_is_made_for_a_peer_with_fewer_by_the_one_that_has_most() -> None:
+    admission = FairAdmission(6, 4)
+    places: dict[MemoryConnection, FairPlace | None] = {}
+
+    def enter(peer_id: str) -> bool:
+        connection = MemoryConnection(peer_id)
+        places[connection] = admission.enter(connection)
+        return connection.theirs.closed is None
+
+    def open_of(peer_id: str) -> int:
+        return sum(one.remote_id == peer_id and one.theirs.closed is None for one in places)
+
+    async def main() -> None:
+        assert [enter("a") for _ in range(5)] == [True] * 4 + [False]
+        assert [enter("b") for _ in range(2)] == [True] * 2
+        assert enter("c")
+        assert (open_of("a"), open_of("b"), open_of("c"), len(admission)) == (3, 2, 1, 6)
+        # nobody gets as many as the other had
+        assert not enter("b")
+        assert not enter("a")
+        assert [enter("d"), enter("e"), enter("f"), enter("g")] == [True, True, True, False]
+        for place in places.values():
+            if place is not None:
+                with place:
+                    pass
+        assert len(admission) == 0
+        assert not admission._open
 
     run(main())

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from gate_p2p.core import CapabilitiesRenewed, CloseCode, Established, Handshake
 from gate_p2p.session import P2PSession, PeerCapabilities, PeerConnected, PeerLost
 from gate_p2p.session import session as session_module
-from gate_p2p.session.events import SessionEvent
-from gate_p2p.transport import ALPN_CONTROL, TransportError
+from gate_p2p.session.errors import SessionClosed
+from gate_p2p.session.events import DialFailed, SessionEvent
+from gate_p2p.transport import ALPN_CONTROL, BindError, TransportError
 
 from .endpoints import MemoryConnection, MemoryEndpoint
 from .memory import DIALER, Peer, run
@@ -79,6 +80,26 @@ def test_connections_are_bounded_in_total(monkeypatch: pytest.MonkeyPatch) -> No
     async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
         ends = [end(await endpoint.arrive(f"{number:064x}")) for number in range(3)]
         assert [closed and closed[0] for closed in ends] == [None, None, CloseCode.NOT_AUTHORISED]
+
+    with_session(test)
+
+
+def test_a_few_peers_with_many_connections_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_module, "CONTROL_CONNECTIONS", (6, 3))
+
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        crowd = [await endpoint.arrive(f"{number % 2:064x}") for number in range(6)]
+        late = await endpoint.arrive(DIALER)
+        await shake_hands(late)
+        assert session.list_peers() == [DIALER]
+        closed = [connection for connection in crowd if end(connection) is not None]
+        assert closed == [crowd[4]]  # the newest of one that has most
+        assert end(crowd[4]) == (CloseCode.NOT_AUTHORISED, "too many connections: another peer had fewer")
+        # its peer comes again, and does not displace one that has as few
+        assert end(await endpoint.arrive(crowd[4].remote_id)) is not None
+        assert end(late) is None
+        await asyncio.sleep(15)  # the others have said nothing
+        assert len(session._services[ALPN_CONTROL].admission) == 1
 
     with_session(test)
 
@@ -172,6 +193,22 @@ def test_a_peer_that_was_given_up_is_dialled_afresh() -> None:
     with_session(test)
 
 
+def test_a_peer_that_is_added_again_is_dialled_at_its_new_address_at_once_and_for_ever() -> None:
+    async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
+        failures: asyncio.Queue[SessionEvent] = asyncio.Queue()
+        session.subscribe(failures.put_nowait)
+        once = await session.add_peer(f"{OTHER}@127.0.0.1:1", keep_trying=False)
+        assert await session.add_peer(f"{OTHER}@127.0.0.1:1") is once
+        for _ in range(9):  # the pauses have become long ones
+            await failures.get()
+        before = asyncio.get_running_loop().time()
+        await session.add_peer(f"{OTHER}@127.0.0.1:2")
+        assert isinstance(await failures.get(), DialFailed)
+        assert asyncio.get_running_loop().time() == before
+
+    with_session(test)
+
+
 def test_a_renewed_handshake_is_told_until_the_subscription_ends() -> None:
     async def test(session: P2PSession, endpoint: MemoryEndpoint) -> None:
         heard: list[SessionEvent] = []
@@ -213,6 +250,76 @@ def test_a_peer_that_is_removed_while_it_is_dialled_says_so_to_who_waits_for_it(
         assert peer.given_up
 
     with_session(test)
+
+
+def test_connections_without_a_stream_are_closed_with_the_code_of_the_others() -> None:
+    async def main() -> None:
+        endpoint = MemoryEndpoint()
+        async with P2PSession(bind=endpoint.bind) as session:
+            removed, mute = [await endpoint.arrive(peer_id, opened=False) for peer_id in (OTHER, DIALER)]
+            await session.remove_peer(OTHER)
+            assert end(removed) == (CloseCode.DONE, "the peer was removed")
+            assert end(mute) is None
+        assert end(mute) == (CloseCode.SHUTTING_DOWN, "shutting down")
+        assert not session._control._without_stream
+
+    run(main())
+
+
+class SlowEndpoint(MemoryEndpoint):
+    """Is bound when it is let, or not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bound: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def bind(self, secret_key: bytes | None, listen: str, alpns: Sequence[str]) -> MemoryEndpoint:
+        await self.bound
+        return self
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_close_during_the_start_waits_for_it_and_ends_the_session(fails: bool, at_once: bool) -> None:
+    async def main() -> None:
+        endpoint = SlowEndpoint()
+        session = P2PSession(bind=endpoint.bind)
+        starting = asyncio.create_task(session.start())
+        await asyncio.sleep(1)
+        closing = asyncio.create_task(session.aclose())
+        if not at_once:
+            await asyncio.sleep(1)
+            assert not closing.done()
+        if fails:
+            endpoint.bound.set_exception(BindError("the port is in use"))
+        else:
+            endpoint.bound.set_result(None)
+        await closing
+        with pytest.raises(BindError if fails else SessionClosed):
+            await starting
+        assert endpoint.incoming.empty() is fails  # the end of accepting, where there was any
+        with pytest.raises(SessionClosed):
+            session.node_addr()
+        with pytest.raises(RuntimeError, match="already"):
+            await session.start()
+
+    run(main())
+
+
+def test_a_start_that_failed_or_was_cancelled_may_be_repeated() -> None:
+    async def main() -> None:
+        endpoint = SlowEndpoint()
+        session = P2PSession(bind=endpoint.bind)
+        starting = asyncio.create_task(session.start())
+        await asyncio.sleep(0)
+        starting.cancel()
+        await asyncio.wait({starting})
+        endpoint.bound = asyncio.get_running_loop().create_future()
+        endpoint.bound.set_result(None)
+        async with session:
+            assert session.node_id == endpoint.node_id
+
+    run(main())
 
 
 def test_a_second_close_waits_for_the_first_and_a_cancelled_one_goes_on() -> None:

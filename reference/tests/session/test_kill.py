@@ -210,7 +210,7 @@ async def one_round(session: P2PSession, moments: tuple[float, ...]) -> None:
     await calls.all_failed({"data"}, QUIC_IDLE)
     await until(lambda: held() <= before, QUIC_IDLE, f"descriptors and tasks are as before: {before}")
     assert not session._control._links
-    assert not session._tasks
+    assert not session._services.tasks
     assert session._budget.held == 0
     assert {alpn: len(service.admission) for alpn, service in session._services.items()} == dict.fromkeys(
         session._services, 0

@@ -14,6 +14,7 @@ from gate_p2p.session.peer import Peer
 from .memory import run
 
 ADDRESS = NodeAddress("ab" * 32, ("127.0.0.1:1",))
+MOVED = NodeAddress("ab" * 32, ("127.0.0.1:2",))
 
 
 def longest(low: float, high: float) -> float:
@@ -157,5 +158,55 @@ def test_a_connection_that_is_gone_at_once_does_not_reset_the_pauses() -> None:
         await asyncio.sleep(20)
         await peer.aclose()
         assert delays == [1, 2, 4, 8]
+
+    run(main())
+
+
+def test_another_address_ends_the_pause_and_begins_with_the_shortest_one() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        dials: list[tuple[float, NodeAddress]] = []
+        delays: list[float] = []
+
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
+            dials.append((loop.time(), address))
+            await asyncio.sleep(1)
+            raise DialError("nobody there", "no_answer")
+
+        peer = Peer(ADDRESS, connect, lambda reason, delay: delays.append(delay), Backoff(4, 60, longest))
+        await asyncio.sleep(2)
+        peer.address = ADDRESS  # is not another one
+        await asyncio.sleep(1)
+        peer.address = MOVED
+        await asyncio.sleep(0.5)
+        peer.address = ADDRESS  # in the middle of a dial: that one fails, and the next follows at once
+        await asyncio.sleep(5)
+        await peer.aclose()
+        assert dials == [(0, ADDRESS), (3, MOVED), (4, ADDRESS)]
+        assert delays == [4, 0, 4]
+
+    run(main())
+
+
+def test_keep_trying_may_be_asked_for_later() -> None:
+    async def main() -> None:
+        dials: list[NodeAddress] = []
+
+        async def connect(address: NodeAddress, connected: Callable[[bool], None]) -> str:
+            dials.append(address)
+            await asyncio.sleep(1)
+            raise DialError("nobody there", "no_answer")
+
+        peers = [
+            Peer(ADDRESS, connect, lambda reason, delay: None, Backoff(1, 1, longest), keep_trying=False)
+            for _ in range(3)
+        ]
+        await asyncio.sleep(0)
+        peers[0].keep_trying()
+        peers[1].address = MOVED  # has to be dialled at least once
+        await asyncio.sleep(10)
+        assert [peer.given_up for peer in peers] == [False, True, True]
+        assert dials.count(MOVED) == 1
+        await peers[0].aclose()
 
     run(main())

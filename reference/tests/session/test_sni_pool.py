@@ -90,6 +90,13 @@ def test_ready_may_come_in_pieces_and_is_not_complete_before_its_last_byte(cut: 
     with_relay(test)
 
 
+def test_other_streams_are_refused_from_the_first_on_and_not_once_ready_is_there() -> None:
+    async def test(relay: Relay) -> None:
+        assert (await relay.arrive(READY[:1])).link.others_awaited
+
+    with_relay(test)
+
+
 @pytest.mark.parametrize(
     ("data", "seconds", "code"),
     [(b"", 2, 4), (READY[:8], 2, 4), (b"\0\0\0\5READX", 0, 1), (b"GET /", 0, 1), (READY + b"!", 0, 1)],
@@ -242,6 +249,51 @@ def test_a_stream_that_comes_for_a_visitor_who_leaves_goes_to_the_next(
         await relay.arrive()
         assert first.cancelled()
         assert isinstance(await second, SniStream)
+
+    with_relay(test)
+
+
+def test_an_application_that_keeps_the_streams_gets_each_as_it_becomes_ready() -> None:
+    async def test(relay: Relay) -> None:
+        got: list[SniStream] = []
+
+        async def take_all() -> None:
+            async for stream in relay.pool.handle:
+                got.append(stream)
+
+        early = await relay.arrive()
+        taking = asyncio.create_task(take_all())
+        late = await relay.arrive()
+        visitor = relay.take()  # who names a peer goes first
+        await asyncio.sleep(0.01)
+        others = await relay.arrive()
+        assert [stream.peer_id for stream in got] == [DIALER, DIALER]
+        for stream, daemon in ((got[0], early), (got[1], late), (await visitor, others)):
+            await stream.write(b"hello")
+            assert await daemon.stream.read() == b"hello"
+        relay.pool.close(CloseCode.SHUTTING_DOWN, "over")
+        await taking
+        assert [stream async for stream in relay.pool.handle] == []
+
+    with_relay(test)
+
+
+def test_a_stream_for_an_iteration_that_is_cancelled_stays() -> None:
+    async def test(relay: Relay) -> None:
+        taking = asyncio.create_task(anext(relay.pool.handle))
+        await asyncio.sleep(0.01)
+        daemon, ours = connection_pair(DIALER, ACCEPTOR)
+        relay.served.append(asyncio.create_task(relay.pool.accepted(ours)))
+        await daemon.stream.write(READY)
+        while relay.pool._takers:  # noqa: ASYNC110  the very moment in which it is given
+            await asyncio.sleep(0)
+        taking.cancel()
+        await asyncio.wait({taking})
+        assert taking.cancelled()
+        assert relay.pool.idle(DIALER) == 1
+        daemon.close(0)
+        await asyncio.sleep(0.01)
+        assert relay.pool.idle(DIALER) == 0
 
     with_relay(test)
 

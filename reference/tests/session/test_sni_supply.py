@@ -27,6 +27,7 @@ class Daemon:
         self.connected = True
         self.capabilities = frozenset({"sni_proxy"})
         self.reachable = True
+        self.bug: Exception | None = None
         self.dialled: list[Connection] = []
         self.times: list[float] = []
         self.serving: list[SniStream] = []
@@ -39,6 +40,8 @@ class Daemon:
 
     async def dial(self, peer_id: str, alpn: str) -> Connection:
         self.times.append(asyncio.get_running_loop().time())
+        if self.bug is not None:
+            raise self.bug
         if not self.reachable:
             raise DialError("nobody is there")
         ours, theirs = connection_pair(DIALER, ACCEPTOR)
@@ -132,6 +135,20 @@ def test_waits_grow_from_1_s_to_60_and_begin_again_after_a_use() -> None:
         assert len(daemon.dialled) == before + 1
 
     with_daemon(2, test)
+
+
+def test_an_error_that_nobody_expects_is_logged_and_waited_after(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(daemon: Daemon) -> None:
+        daemon.bug = ZeroDivisionError("a bug")
+        daemon.dialled[0].close(0)
+        await asyncio.sleep(16)
+        assert daemon.times == [0, 1.01, 3.01, 7.01, 15.01]
+        daemon.bug = None
+        await asyncio.sleep(60)
+        assert daemon.supply.idle == 1
+
+    with_daemon(1, test)
+    assert caplog.text.count("ZeroDivisionError: a bug") == 4
 
 
 def test_each_accepted_request_brings_a_stream_of_its_own() -> None:
@@ -258,6 +275,63 @@ async def test_a_splice_holds_a_bounded_number_of_bytes() -> None:
     assert relay.end == 0
     server.close()
     await server.wait_closed()
+
+
+class TcpInMemory:
+    """The writing side of a TCP connection, for a clock that is not the system's."""
+
+    def __init__(self) -> None:
+        self.transport = SimpleNamespace(set_write_buffer_limits=lambda high: None, abort=self.abort)
+        self.written = bytearray()
+        self.aborted = False
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    def write(self, data: bytes) -> None:
+        self.written += data
+
+    async def drain(self) -> None:
+        """The system takes everything."""
+
+    def get_extra_info(self, name: str) -> None:
+        """There is no socket."""
+
+    async def wait_closed(self) -> None:
+        """At once."""
+
+
+def test_a_splice_on_which_nothing_moves_for_a_while_is_cut_with_4() -> None:
+    async def main() -> None:
+        stream, relay = ends()
+        reader: asyncio.StreamReader = asyncio.StreamReader()
+        writer: Any = TcpInMemory()
+        splicing = asyncio.create_task(splice(stream, reader, writer, 300.0))
+        for _ in range(3):  # one direction is enough
+            await asyncio.sleep(299)
+            await relay.stream.write(b"down")
+        await asyncio.sleep(299)
+        reader.feed_data(b"up")
+        await asyncio.sleep(299)
+        assert (relay.end, bytes(writer.written)) == (None, b"down" * 3)
+        await splicing
+        assert asyncio.get_running_loop().time() == 299 * 4 + 300
+        assert (relay.end, writer.aborted) == (4, True)
+
+    run(main())
+
+
+def test_a_splice_without_a_limit_may_be_silent_for_ever() -> None:
+    async def main() -> None:
+        stream, relay = ends()
+        writer: Any = TcpInMemory()
+        splicing = asyncio.create_task(splice(stream, asyncio.StreamReader(), writer))
+        await asyncio.sleep(1e6)
+        assert relay.end is None
+        splicing.cancel()
+        await asyncio.wait({splicing})
+
+    run(main())
 
 
 async def test_a_cancelled_splice_cuts_both_sides() -> None:
