@@ -44,8 +44,8 @@ DEFAULT_SUFFIX = "private.example"
 # Connections that peers opened: in all, and of one peer.
 # A peer needs one control connection, and a suite with 64 cases side by side stays below the second number.
 CONTROL_CONNECTIONS = (1024, 256)
-# A request of up to 10 MiB each; one upstream serves no more at once.
-INFERENCE_CONNECTIONS = (256, 64)
+# 16 at once, and some whose end we have not noticed: 200 MiB of longest requests fit into the frame budget.
+INFERENCE_CONNECTIONS = (256, 20)
 # Idle or with one browser's TCP connection each; nothing is kept of them but Iroh's windows.
 SNI_PROXY_CONNECTIONS = (4096, 256)
 
@@ -111,7 +111,7 @@ class P2PSession:
             self._inference_server = server = InferenceServer(self._control.is_connected, self._budget)
             self._inference_handle = server.handle
             admission = Admission(*INFERENCE_CONNECTIONS)
-            self._handlers.reserve_inference = admission.reserve
+            self._handlers.inference_places = admission
             self._services[ALPN_INFERENCE] = Service(admission, server.accepted)
         if sni_proxy:
             self._sni_pool = pool = SniStreamPool(self._control)
