@@ -299,13 +299,13 @@ class P2PSession:
 
     # -- inference and SNI-proxy streams
 
-    def infer(self, peer_id: str, request: Mapping[str, Any]) -> InferenceCall:
+    def infer(self, peer_id: str, request: Mapping[str, Any], timeout: float | None = None) -> InferenceCall:
         """Ask a peer for an inference: await it for one result, or iterate over the frames of a stream.
 
-        Raises, when awaited, InferenceError, PeerNotConnected, MissingCapabilityError, TransportError.
+        `timeout` in seconds for all of it; None: 330 for each frame. Raises as InferenceCall says.
         """
         self._running()
-        return self._inference_client.call(peer_id, request)
+        return self._inference_client.call(peer_id, request, timeout)
 
     def take_inference_handle(self) -> InferenceHandle | None:
         """The requests that peers send; given out once, None after that and without `inference`."""
