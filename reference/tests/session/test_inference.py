@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from gate_p2p.core.documents import encode_document
 from gate_p2p.core.limits import MAX_FRAME
 from gate_p2p.session.budget import FrameBudget
 from gate_p2p.session.errors import InferenceCancelled, InferenceError, SessionClosed
+from gate_p2p.session.inference_body import MAX_VALUES
 from gate_p2p.session.inference_request import InferenceRequest
 from gate_p2p.session.inference_server import InferenceServer
 from gate_p2p.transport import ConnectionLost
@@ -155,17 +157,123 @@ def test_what_is_no_request_closes_the_connection_with_its_code(data: bytes, cod
     serve(test)
 
 
-def test_a_silent_requester_is_closed_after_30_s_and_a_slow_one_is_not() -> None:
+def test_a_silent_requester_is_closed_after_30_s_a_slow_one_is_not_and_an_endless_one_after_300_s() -> None:
     async def test(server: InferenceServer) -> None:
         loop = asyncio.get_running_loop()
         assert await Asked(server).over() == (False, 4)
         assert loop.time() == pytest.approx(30)
         asked = Asked(server)
-        for byte in encode_document(ASK):
+        frame = encode_document(ASK)
+        for start in range(0, len(frame), 4):
             await asyncio.sleep(29)
-            await asked.stream.write(bytes([byte]))
+            await asked.stream.write(frame[start : start + 4])
+        assert 250 < loop.time() - 30 < 300
         assert (await server.handle.next()).body == ASK
         asked.ours.close(0)
+        asked, began = Asked(server), loop.time()
+        with pytest.raises(ConnectionLost):  # noqa: PT012  until it is closed
+            for byte in frame:
+                await asked.stream.write(bytes([byte]))
+                await asyncio.sleep(29)
+        assert await asked.over() == (False, 4)
+        assert loop.time() - began == pytest.approx(300 // 29 * 29 + 29)
+
+    serve(test)
+
+
+def test_the_bytes_of_a_request_count_to_its_end_and_more_once_it_is_decoded() -> None:
+    async def test(server: InferenceServer) -> None:
+        budget = server._budget
+        asked, request = await taken(server, {**ASK, "text": "x" * 10_000})
+        assert budget.held == len(request.raw) > 10_000
+        assert request.body["text"] == "x" * 10_000
+        assert 2 * len(request.raw) < budget.held < 3 * len(request.raw)
+        before = budget.held
+        assert request.body is request.body
+        assert budget.held == before
+        asked.stream.capacity = 1000
+        answering = asyncio.create_task(request.respond({"text": "y" * 5_000}))
+        await asyncio.sleep(1)
+        assert budget.held > before + 5_000  # the response too, until it is taken
+        await asked.answer()
+        await answering
+        asked.ours.close(0)
+        await asked.over()
+        assert budget.held == 0
+        # what an application asks for afterwards is its own affair
+        asked, request = await taken(server, ASK)
+        asked.ours.close(0)
+        await asked.over()
+        assert request.body == ASK
+        assert budget.held == 0
+
+    serve(test)
+
+
+def test_requests_past_the_budget_are_closed_with_5_and_their_work_ends() -> None:
+    async def test(server: InferenceServer) -> None:
+        server._budget.total = 25_000
+        ended: list[str] = []
+
+        async def answer(request: InferenceRequest) -> None:
+            try:
+                await asyncio.sleep(100)
+            finally:
+                assert request.model is not None
+                ended.append(request.model)
+
+        serving = asyncio.create_task(server.handle.serve(answer))
+        asked = []
+        for model, size in (("small", 100), ("large", 12_000), ("larger", 14_000)):
+            asked.append(Asked(server))
+            await asked[-1].ask({**ASK, "model": model, "text": "x" * size})
+            await asyncio.sleep(1)
+        assert ended == ["larger"]
+        assert [one.ours.closed for one in asked] == [None, None, (False, 5)]
+        server.close(6, "over")  # type: ignore[arg-type]
+        await serving
+
+    serve(test)
+
+
+@pytest.mark.parametrize("action", [{}, {"action": "list_models"}])
+def test_a_request_of_more_values_than_any_conversation_has_is_not_decoded(action: dict[str, str]) -> None:
+    async def test(server: InferenceServer) -> None:
+        asked = Asked(server)
+        body = b'{"model":"m","x":[%s[]],%s' % (
+            b"[]," * MAX_VALUES,
+            json.dumps({"b": 1, **action}).encode()[1:],
+        )
+        sending = asyncio.create_task(asked.stream.write(len(body).to_bytes(4, "big") + body))
+        if action:  # of which the rest means nothing
+            request = await server.handle.next()
+            with pytest.raises(InferenceError, match="values"):
+                _ = request.body
+            await request.respond({"models": []})
+            assert await asked.answer() == [{"models": []}]
+        else:
+            (error,) = await asked.answer()
+            assert error["error"]["type"] == "request_error"
+            assert "values" in error["error"]["message"]
+        await sending
+
+    serve(test)
+
+
+def test_a_number_that_is_none_here_is_the_clients_error() -> None:
+    async def test(server: InferenceServer) -> None:
+        async def answer(request: InferenceRequest) -> None:
+            await request.respond(request.body)
+
+        serving = asyncio.create_task(server.handle.serve(answer))
+        asked = Asked(server)
+        body = b'{"model":"m","x":1e999}'
+        await asked.stream.write(len(body).to_bytes(4, "big") + body)
+        (error,) = await asked.answer()
+        assert error["error"]["type"] == "request_error"
+        assert "number" in error["error"]["message"].lower()
+        server.close(6, "over")  # type: ignore[arg-type]
+        await serving
 
     serve(test)
 
@@ -256,6 +364,7 @@ def test_a_response_of_which_nothing_is_taken_for_300_s_is_reset_with_4() -> Non
         assert asyncio.get_running_loop().time() == pytest.approx(300)
         await asyncio.sleep(1)
         assert asked.stream.other.reset_code == 4  # type: ignore[attr-defined]
+        assert await asked.over() == (False, 4)  # what it sees where the reset did not reach it
 
     serve(test)
 
@@ -347,6 +456,70 @@ def test_what_an_answer_raises_reaches_the_client_after_the_frames_before_it(
             asked.ours.close(0)
         server.close(6, "over")  # type: ignore[arg-type]
         await serving
+
+    serve(test)
+    assert "secret" in caplog.text
+
+
+def test_what_an_answer_meets_elsewhere_is_told_and_logged(caplog: pytest.LogCaptureFixture) -> None:
+    async def test(server: InferenceServer) -> None:
+        async def answer(request: InferenceRequest) -> None:
+            if not request.streamed:
+                raise ConnectionLost(0, True, "another peer")
+            async with request.stream() as send:
+                await send({"n": 1})
+                raise ConnectionLost(0, True, "another peer")
+
+        serving = asyncio.create_task(server.handle.serve(answer))
+        for document in (ASK, STREAM):
+            caplog.clear()
+            asked = Asked(server)
+            await asked.ask(document)
+            *_, error = await asked.answer()
+            assert error["error"] == {"message": "the request failed", "type": "server_error"}
+            assert "another peer" in caplog.text
+            asked.ours.close(0)
+        server.close(6, "over")  # type: ignore[arg-type]
+        await serving
+
+    serve(test)
+
+
+@pytest.mark.parametrize("message", ["half of a \ud83d pair", "long " * 4_000_000])
+def test_an_error_is_told_whatever_its_words(message: str) -> None:
+    async def test(server: InferenceServer) -> None:
+        asked, request = await taken(server, STREAM)
+        with pytest.raises(InferenceError):  # noqa: PT012  the block is what is tested
+            async with request.stream() as send:
+                await send({"n": 1})
+                raise InferenceError(message, "upstream_error")
+        _, error = await asked.answer()
+        assert error["error"]["type"] == "upstream_error"
+        assert error["error"]["message"][:7] == message[:7]
+
+    serve(test)
+
+
+def test_a_serve_that_is_cancelled_while_an_answer_fails_logs_the_failure(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def test(server: InferenceServer) -> None:
+        failing = asyncio.Event()
+
+        async def answer(request: InferenceRequest) -> None:
+            await failing.wait()
+            raise ValueError("secret")
+
+        serving = asyncio.create_task(server.handle.serve(answer))
+        asked = Asked(server)
+        await asked.ask(ASK)
+        await asyncio.sleep(1)
+        failing.set()
+        await asyncio.sleep(0)  # the answer has failed, and nobody has been told
+        serving.cancel()
+        await asyncio.wait({serving})
+        del serving
+        gc.collect()  # a task's exception that nobody took is complained of here
 
     serve(test)
     assert "secret" in caplog.text
