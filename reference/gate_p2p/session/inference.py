@@ -15,6 +15,7 @@ from gate_p2p.core.documents import encode_document
 from gate_p2p.session.control import ControlConnections
 from gate_p2p.session.errors import InferenceError
 from gate_p2p.session.json_stream import EndOfDocuments, JsonStream
+from gate_p2p.text import one_line
 from gate_p2p.transport import ALPN_INFERENCE, PeerConnection, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
@@ -168,7 +169,7 @@ async def _send(peer_id: str, documents: JsonStream, frame: bytes) -> None:
         raise InferenceError(f"the peer took nothing for {RESPONSE_WITHIN:g} s", None) from None
     except TransportError as error:
         # stopped (IN-09) or closed: what the peer said before that counts (CL-09), and the read tells
-        _log.debug("%s: the request was not ended: %s", peer_id, error)
+        _log.debug("%s: the request was not ended: %s", peer_id, one_line(str(error)))
 
 
 async def _response(documents: JsonStream) -> dict[str, Any] | None:

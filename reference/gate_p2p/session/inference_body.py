@@ -40,7 +40,7 @@ _read_nothing = msgspec.json.Decoder(msgspec.Raw).decode
 
 
 class InferenceBody:
-    """`raw`: the JSON document. `model`: what it says there, None where that is no text.
+    """`raw`: the JSON document. `streamed`, `lists_models`: what it asks for.
 
     Raises RemoteProtocolError when it is no JSON.
     """
@@ -51,11 +51,17 @@ class InferenceBody:
         head = decode_document(raw, _read_head if self.is_object else _read_nothing)
         if not self.is_object:
             head = _Head()
-        self.model = _text(head.model)
+        self._model: msgspec.Raw = head.model  # no text: it may be as long as a frame
+        self.has_model = bytes(head.model).startswith(b'"')
         self.streamed = bytes(head.stream) == b"true"
         self.lists_models = _text(head.action) == LIST_MODELS
         self.has_action = bytes(head.action) != b"null"
         self.values = _count_values(raw)
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model; None where that is no text, or not there."""
+        return _text(self._model)
 
     @property
     def problem(self) -> str | None:
@@ -64,7 +70,7 @@ class InferenceBody:
             return "the request is no JSON object"
         if self.has_action:
             return None if self.lists_models else "the request has an action that is not known here"
-        if self.model is None:
+        if not self.has_model:
             return "the request names no model"
         return _TOO_MANY if self.values > MAX_VALUES else None
 

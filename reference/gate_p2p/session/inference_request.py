@@ -14,6 +14,7 @@ from gate_p2p.session.errors import InferenceCancelled, InferenceError
 from gate_p2p.session.inference import REQUEST_ERROR, SERVER_ERROR
 from gate_p2p.session.inference_body import InferenceBody
 from gate_p2p.session.json_stream import JsonStream
+from gate_p2p.text import one_line
 from gate_p2p.transport import PeerStream, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
@@ -28,9 +29,10 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 class InferenceRequest:
     """One request of a peer: answer it once, by `respond`, `stream` or `fail`.
 
-    `raw`: the JSON object as it was sent, see `body`. `model`: the model that it names, None when it asks for
-    none. `lists_models`: it asks which models there are, and is answered with `{"models": [...]}` (IN-13).
-    `streamed`: it takes many frames, else exactly one (IN-11).
+    `raw`: the JSON object as it was sent, see `body`. `lists_models`: it asks which models there are, and is
+    answered with `{"models": [...]}` (IN-13).
+    `streamed`: it takes many frames, else exactly one (IN-11). `problem`: why it is not served; None for all
+    that an application gets.
     `cancelled` is set when no answer is wanted any more: the client has given up or is gone, takes nothing of
     the answer, or was told that it takes too long. Every send then raises InferenceCancelled.
     """
@@ -46,7 +48,6 @@ class InferenceRequest:
         """`hold` is told how many bytes of memory the request takes, whenever that changes."""
         self.peer_id = peer_id
         self.raw = body.raw
-        self.model = body.model
         self.streamed = body.streamed
         self.lists_models = body.lists_models
         self.problem = body.problem
@@ -61,10 +62,16 @@ class InferenceRequest:
         self._sent = 0
         self._sending = False
         self._ending = False
+        self._giving_up = False
         self._late_at = asyncio.get_running_loop().time() + FRAME_WITHIN
         self._over = asyncio.Event()
         self._reset: CloseCode | None = None
         hold(self._held)
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that is asked, read anew each time."""
+        return self._body.model
 
     @property
     def body(self) -> dict[str, Any]:
@@ -132,8 +139,14 @@ class InferenceRequest:
         finally:
             self.abandon()
 
-    def abandon(self, code: CloseCode = CloseCode.DONE) -> None:
-        """Answer no more: the stream is reset, the client's request fails. Does nothing after an answer."""
+    def abandon(self) -> None:
+        """Answer no more: the stream is reset, the client's request fails. Does nothing after an answer, nor
+        while the client is being told that there will be none.
+        """
+        if not self._giving_up:
+            self._drop()
+
+    def _drop(self, code: CloseCode = CloseCode.DONE) -> None:
         if not self._over.is_set():
             self._reset = code
             self.cancelled.set()
@@ -164,10 +177,10 @@ class InferenceRequest:
         try:
             await self._documents.write(frame, TAKEN_WITHIN)
         except TimeoutError:
-            self.abandon(CloseCode.TIMEOUT)
+            self._drop(CloseCode.TIMEOUT)
             raise InferenceCancelled(f"the client took nothing for {TAKEN_WITHIN:g} s") from None
         except TransportError as error:
-            self.abandon()
+            self._drop()
             raise InferenceCancelled(f"the client has given up: {error}") from None
         finally:
             self._sending = False
@@ -219,23 +232,24 @@ class InferenceRequest:
 
         The reset may reach the client as that close alone: while a write waits for room, Iroh resets nothing.
         """
-        if self._reset is None and not await self._stream.wait_delivered(TAKEN_WITHIN):
-            self._reset = CloseCode.TIMEOUT
-        if self._reset is None:
-            return CloseCode.DONE
-        self._stream.reset(self._reset)
-        return self._reset
+        if self._reset is not None:
+            self._stream.reset(self._reset)
+            return self._reset
+        if not await self._stream.wait_delivered(TAKEN_WITHIN):  # or the client has stopped it
+            self._stream.reset(CloseCode.TIMEOUT)
+        return CloseCode.DONE
 
     async def _give_up(self) -> None:
         _log.warning("%s: an inference request was not answered in %g s", self.peer_id, FRAME_WITHIN)
-        self._answered = True
-        self.cancelled.set()
+        self._answered = self._giving_up = True
+        self.cancelled.set()  # whoever works on the answer abandons the request then
         try:
             await self._pass_on(encode_document(_error_frame("the answer took too long", SERVER_ERROR)))
             await self._finish()
         except InferenceCancelled as error:
-            _log.debug("%s: %s", self.peer_id, error)
+            _log.debug("%s: %s", self.peer_id, one_line(str(error)))
         finally:
+            self._giving_up = False
             self.abandon()
 
     async def _watch_input(self) -> None:
@@ -256,7 +270,7 @@ class InferenceRequest:
 
     def _cancel(self, why: str) -> None:
         if not self._over.is_set():
-            _log.debug("%s: the inference request is cancelled: %s", self.peer_id, why)
+            _log.debug("%s: the inference request is cancelled: %s", self.peer_id, one_line(why))
             self.abandon()
 
 

@@ -92,7 +92,7 @@ class InferenceServer:
                 elif not self.handle.offer(request):
                     await request.fail("busy: try again later", SERVER_ERROR)
             except InferenceCancelled as error:
-                _log.debug("%s: %s", connection.remote_id, error)
+                _log.debug("%s: %s", connection.remote_id, one_line(str(error)))
             await request.until_over()
             code = await request.wait_delivered()
             with suppress(TimeoutError):
@@ -176,7 +176,7 @@ async def _attend(request: InferenceRequest, answer: Callable[[InferenceRequest]
             error = work.result()
             await request.fail(str(error), error.kind or SERVER_ERROR)
     except GateError as lost:  # the client has gone, or `answer` left somebody else at it
-        _log.debug("%s: %s", request.peer_id, lost)
+        _log.debug("%s: %s", request.peer_id, one_line(str(lost)))
     finally:
         request.abandon()
 
