@@ -12,6 +12,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import Any, Final
 
 import httpx
+import msgspec
 
 from gate_p2p.core import RemoteProtocolError
 from gate_p2p.core.documents import decode_document
@@ -94,10 +95,7 @@ class ModelServer:
         return [model for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)]
 
     async def _completion(self, request: InferenceRequest) -> dict[str, Any]:
-        body = _passed_on(request)
-        if "stream" in body and body["stream"] is not None:
-            body["stream"] = False  # the peer takes one frame, whatever a server makes of another value
-        async with self._ask("POST", "/chat/completions", body) as response:
+        async with self._ask("POST", "/chat/completions", _passed_on(request)) as response:
             return _object(await self._body(response))
 
     async def _stream(self, request: InferenceRequest) -> None:
@@ -112,11 +110,10 @@ class ModelServer:
     # -- HTTP
 
     @asynccontextmanager
-    async def _ask(
-        self, method: str, path: str, body: dict[str, Any] | None
-    ) -> AsyncIterator[httpx.Response]:
-        """The response, once its head is there and says success."""
-        request = self._client.build_request(method, self._base_url + path, json=body)
+    async def _ask(self, method: str, path: str, body: bytes | None) -> AsyncIterator[httpx.Response]:
+        """The response, once its head is there and says success. `body`: JSON."""
+        headers = None if body is None else {"Content-Type": "application/json"}
+        request = self._client.build_request(method, self._base_url + path, content=body, headers=headers)
         try:
             async with asyncio.timeout(self._frame_within):
                 response = await self._client.send(request, stream=True)
@@ -194,9 +191,19 @@ class ModelServer:
             raise _broken_off("a stream ended without [DONE]")
 
 
-def _passed_on(request: InferenceRequest) -> dict[str, Any]:
-    """The members of the request as they are, but `action`, which is null if it is there."""
-    return {name: value for name, value in request.body.items() if name != "action"}
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def _passed_on(request: InferenceRequest) -> bytes:
+    """The request with its members as they were sent, byte for byte, the last of those with the same name.
+
+    But no `action`, which is null if it is there, and no `stream` that a server might take for true.
+    """
+    members = _members(request.raw)
+    members.pop("action", None)
+    if not request.streamed and bytes(members.get("stream", b"null")) != b"null":
+        members["stream"] = msgspec.Raw(b"false")
+    return msgspec.json.encode(members)
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gate_p2p.cli.failure import Failure
+from gate_p2p.cli.options import timeout_option
 
 if TYPE_CHECKING:
+    from gate_p2p.session.inference import InferenceCall
     from gate_p2p.session.session import P2PSession
 
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
 )
+@timeout_option
 @click.option("--json", "as_json", is_flag=True, help="Print every object of the answer, one a line.")
 def command(
     address: str,
@@ -36,6 +39,7 @@ def command(
     model: str | None,
     stream: bool | None,
     key: Path | None,
+    timeout: float | None,
     as_json: bool,
 ) -> None:
     """Ask the node at ADDRESS, <node id>@<ip:port>, for a completion of PROMPT, and print its text.
@@ -64,19 +68,19 @@ def command(
         request["stream"] = stream
 
     async def call(session: P2PSession, peer_id: str) -> None:
-        await _print(session, peer_id, request, as_json)
+        await _print(session.infer(peer_id, request, timeout), as_json)
 
     ask(address, key, call)
 
 
-async def _print(session: P2PSession, peer_id: str, request: dict[str, Any], as_json: bool) -> None:
+async def _print(answer: InferenceCall, as_json: bool) -> None:
     import json
 
     from gate_p2p.cli.ask import write
 
     last = "\n"
     try:
-        async with session.infer(peer_id, request) as frames:
+        async with answer as frames:
             async for frame in frames:
                 if as_json:
                     write(json.dumps(frame, ensure_ascii=False) + "\n")

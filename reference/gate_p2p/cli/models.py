@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gate_p2p.cli.options import timeout_option
+
 if TYPE_CHECKING:
     from gate_p2p.session.session import P2PSession
 
@@ -19,8 +21,9 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
 )
+@timeout_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer, one JSON object.")
-def command(address: str, key: Path | None, as_json: bool) -> None:
+def command(address: str, key: Path | None, timeout: float | None, as_json: bool) -> None:
     """List the models that the node at ADDRESS, <node id>@<ip:port>, serves: one id a line.
 
     Exit status: 0 answered, 1 refused or failed, 2 wrong usage, 3 unreachable, 130 interrupted.
@@ -39,7 +42,7 @@ def command(address: str, key: Path | None, as_json: bool) -> None:
         from gate_p2p.session.errors import InferenceError
         from gate_p2p.text import one_line
 
-        answer = await session.infer(peer_id, {"action": "list_models"})
+        answer = await session.infer(peer_id, {"action": "list_models"}, timeout)
         models = answer.get("models")
         if not isinstance(models, list):
             raise InferenceError("the node answered with no list of models", None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,23 @@ def check_dialable(listen: str, advertise: str | None) -> None:
         raise Failure(
             f"--listen {listen} is a wildcard: say with --advertise IP:PORT how others dial this node"
         )
+
+
+def _check_timeout(context: click.Context, option: click.Parameter, seconds: float | None) -> float | None:
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise Failure(f"--timeout {seconds:g}: expected a positive number of seconds")
+    return seconds
+
+
+def timeout_option(command: F) -> F:
+    """--timeout."""
+    return click.option(
+        "--timeout",
+        type=float,
+        metavar="SECONDS",
+        callback=_check_timeout,
+        help="Give up when the answer is not complete after so long. Without it: 330 for each piece of it.",
+    )(command)
 
 
 def name_options(command: F) -> F:

@@ -13,6 +13,9 @@ from gate_p2p.core import CloseCode
 from gate_p2p.transport import PeerConnection
 
 REFUSAL = "too many connections: close some, or try later"
+# Places that are kept for one peer, and for all together: asking costs nothing, and takes them from others.
+RESERVED_OF_PEER = 2
+RESERVED_SHARE = 0.5  # of all places
 RESERVED_FOR = 35.0  # seconds: 30 from our StreamReady (ST-05), which leaves some time after the reservation
 
 
@@ -34,9 +37,17 @@ class Admission:
         self._lapse()
         if not self._has_room(peer_id):
             return False
+        if len(self._reserved.get(peer_id, ())) >= RESERVED_OF_PEER:
+            return False
+        if self._places_reserved() >= self.total * RESERVED_SHARE:
+            return False
         lapses = asyncio.get_running_loop().time() + RESERVED_FOR
         self._reserved.setdefault(peer_id, deque()).append(lapses)
         return True
+
+    def release(self, peer_id: str) -> None:
+        """Keep no more places for this peer: they lapse with its control connection."""
+        self._reserved.pop(peer_id, None)
 
     def enter(self, connection: PeerConnection) -> Place | None:
         """A place for the connection, left with the `with` block; None when there is none: it is closed."""
@@ -55,8 +66,10 @@ class Admission:
     def _has_room(self, peer_id: str) -> bool:
         # get: asking costs us no memory
         of_peer = self._open.get(peer_id, 0) + len(self._reserved.get(peer_id, ()))
-        total = len(self) + sum(map(len, self._reserved.values()))
-        return of_peer < self.of_peer and total < self.total
+        return of_peer < self.of_peer and len(self) + self._places_reserved() < self.total
+
+    def _places_reserved(self) -> int:
+        return sum(map(len, self._reserved.values()))
 
     def _lapse(self) -> None:
         now = asyncio.get_running_loop().time()

@@ -1,29 +1,30 @@
-"""One bound on the unfinished frames of all connections of a session (LM-03)."""
+"""One bound on the memory of frames of all connections of a session (LM-03): those that are not complete, and
+inference requests to their end."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 
-UNFINISHED_FRAMES = 256 * 1024 * 1024  # bytes: 25 of the longest frames, or 256 KiB for 1,024 peers
+FRAMES = 256 * 1024 * 1024  # bytes: 25 of the longest frames, or 256 KiB for 1,024 peers
 
-OVER_BUDGET = "too many bytes of unfinished frames: finish one before the next, or try later"
+OVER_BUDGET = "too many bytes of frames under way: finish one before the next, or try later"
 
 
 class FrameBudget:
-    """Counts bytes of frames that are not complete; past `total` those of the greediest peer are cut.
+    """Counts bytes that frames take; past `total` those of the greediest peer are cut.
 
     The greediest peer is the one whose connections hold most together; of those the fullest goes first.
     """
 
-    def __init__(self, total: int = UNFINISHED_FRAMES) -> None:
+    def __init__(self, total: int = FRAMES) -> None:
         self.total = total
         self._held = 0
         self._shares: set[Share] = set()
 
     @property
     def held(self) -> int:
-        """Bytes of unfinished frames at this moment."""
+        """Bytes at this moment."""
         return self._held
 
     def share(self, peer_id: str, cut: Callable[[], None]) -> Share:

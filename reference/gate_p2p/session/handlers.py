@@ -33,24 +33,38 @@ class SniSupply(Protocol):
         ...
 
 
+class InferencePlaces(Protocol):
+    """What keeps places for inference connections."""
+
+    def reserve(self, peer_id: str) -> bool:
+        """Keep a place for a peer; False when there is none (ST-05)."""
+        ...
+
+    def release(self, peer_id: str) -> None:
+        """Keep none for it any more."""
+        ...
+
+
 @dataclass
 class Handlers:
     """What this node can do for its peers; what is missing is refused as `unsupported`."""
 
     dns: DnsChallengeHandler | None = None
     registrar: DomainRegistrar | None = None
-    reserve_inference: Callable[[str], bool] | None = None
-    """Keeps a place for an inference connection of a peer; False when there is none (ST-05)."""
+    inference_places: InferencePlaces | None = None
     sni_supplies: Mapping[str, SniSupply] = field(default_factory=dict)
 
     def tell_presence(self, event: SessionEvent, is_connected: Callable[[str], bool]) -> None:
-        """Have the DNS handler know which peers are here, if it asks for that."""
+        """Have those know which peers are here who need to: the DNS handler, if it asks for that."""
+        gone = isinstance(event, PeerLost) and not is_connected(event.peer_id)
+        if gone and self.inference_places is not None:
+            self.inference_places.release(event.peer_id)
         watcher: object = self.dns
         if not isinstance(watcher, WatchesPeers):
             return
         if isinstance(event, PeerConnected):
             watcher.peer_connected(event.peer_id)
-        elif isinstance(event, PeerLost) and not is_connected(event.peer_id):
+        elif gone:
             watcher.peer_gone(event.peer_id)
 
     async def carry_out(self, request: Request, peer_id: str) -> Answer:
@@ -79,10 +93,13 @@ class Handlers:
         return Answer()
 
     def _inference_stream(self, peer_id: str) -> Answer:
-        if self.reserve_inference is None:
+        if self.inference_places is None:
             return Answer("this node serves no inference", FailureCode.UNSUPPORTED)
-        if not self.reserve_inference(peer_id):
-            return Answer("as many inference streams as this node serves are open already", FailureCode.QUOTA)
+        if not self.inference_places.reserve(peer_id):
+            return Answer(
+                "as many inference streams as this node serves are open or granted",
+                FailureCode.QUOTA,
+            )
         return Answer()
 
     def _sni_stream(self, peer_id: str) -> Answer:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Generator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from types import TracebackType
 from typing import Any
 
@@ -14,6 +15,7 @@ from gate_p2p.core.documents import encode_document
 from gate_p2p.session.control import ControlConnections
 from gate_p2p.session.errors import InferenceError
 from gate_p2p.session.json_stream import EndOfDocuments, JsonStream
+from gate_p2p.text import one_line
 from gate_p2p.transport import ALPN_INFERENCE, PeerConnection, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
@@ -36,9 +38,9 @@ class InferenceClient:
         self._dial = dial
         self._open: set[PeerConnection] = set()
 
-    def call(self, peer_id: str, request: Mapping[str, Any]) -> InferenceCall:
-        """A call that is not begun yet."""
-        return InferenceCall(peer_id, request, self._connect)
+    def call(self, peer_id: str, request: Mapping[str, Any], timeout: float | None = None) -> InferenceCall:
+        """A call that is not begun yet. Raises ValueError for a `timeout` that is none."""
+        return InferenceCall(peer_id, request, self._connect, timeout)
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Close the connections of all calls; their callers get ConnectionLost."""
@@ -61,6 +63,8 @@ class InferenceClient:
 class InferenceCall:
     """One request. `await call` gives the one response; `async for frame in call` every frame as it comes.
 
+    `timeout`: seconds for all of it, from the dial to the last frame; None: 330 for each frame. Past it the
+    peer's work stops, and InferenceError is raised.
     Leave an iteration early through `async with` or `aclose()`, which also stop the peer's work; to drop the
     call, or to cancel the task that waits for it, does so too.
     Raises PeerNotConnected, MissingCapabilityError or LocalProtocolError (no JSON, too long) before anything
@@ -68,10 +72,15 @@ class InferenceCall:
     when it cannot be dialled, resets the stream, or the connection is lost.
     """
 
-    def __init__(self, peer_id: str, request: Mapping[str, Any], connect: Connect) -> None:
+    def __init__(
+        self, peer_id: str, request: Mapping[str, Any], connect: Connect, timeout: float | None = None
+    ) -> None:
+        if timeout is not None and not 0 < timeout < math.inf:
+            raise ValueError(f"timeout is {timeout!r}; expected a positive number of seconds, or None")
         self.peer_id = peer_id
         self._request = dict(request)
         self._connect = connect
+        self._timeout = timeout
         self._frames: AsyncGenerator[dict[str, Any], None] | None = None
 
     def __await__(self) -> Generator[Any, None, dict[str, Any]]:
@@ -91,7 +100,7 @@ class InferenceCall:
 
     def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
         if self._frames is None:
-            self._frames = _frames(self.peer_id, self._request, self._connect)
+            self._frames = _frames(self.peer_id, self._request, self._connect, self._timeout)
         return self._frames
 
     async def __aenter__(self) -> InferenceCall:
@@ -109,23 +118,39 @@ class InferenceCall:
 
 
 async def _frames(
-    peer_id: str, request: dict[str, Any], connect: Connect
+    peer_id: str, request: dict[str, Any], connect: Connect, timeout: float | None
 ) -> AsyncGenerator[dict[str, Any], None]:
     """The frames of one call. No method: it would keep its own call alive when that is dropped."""
     frame = encode_document(request)
-    async with connect(peer_id) as connection:
+    ends = None if timeout is None else asyncio.get_running_loop().time() + timeout
+
+    @asynccontextmanager
+    async def in_time() -> AsyncIterator[None]:  # around every wait of ours, and no frame that is given out
+        try:
+            async with asyncio.timeout_at(ends):
+                yield
+        except TimeoutError:
+            raise InferenceError(f"the answer was not complete within {timeout:g} s", None) from None
+
+    async with AsyncExitStack() as stack:
+        async with in_time():
+            connection = await stack.enter_async_context(connect(peer_id))
         code = CloseCode.DONE
         try:
-            documents = JsonStream(await connection.open_stream())
-            await _send(peer_id, documents, frame)
-            first = await _response(documents)
+            async with in_time():
+                documents = JsonStream(await connection.open_stream())
+                await _send(peer_id, documents, frame)
+                first = await _response(documents)
             if first is None:
                 raise InferenceError("the peer ended the stream without a response", None)
             yield first
             # without `"stream": true` the first frame is the response, whatever follows it (IN-12)
-            if request.get("stream") is True:
-                while (more := await _response(documents)) is not None:
-                    yield more
+            while request.get("stream") is True:
+                async with in_time():
+                    more = await _response(documents)
+                if more is None:
+                    break
+                yield more
         except RemoteProtocolError as violation:
             code = violation.code
             raise InferenceError(f"the peer broke the protocol: {violation}", None) from None
@@ -143,7 +168,7 @@ async def _send(peer_id: str, documents: JsonStream, frame: bytes) -> None:
         raise InferenceError(f"the peer took nothing for {RESPONSE_WITHIN:g} s", None) from None
     except TransportError as error:
         # stopped (IN-09) or closed: what the peer said before that counts (CL-09), and the read tells
-        _log.debug("%s: the request was not ended: %s", peer_id, error)
+        _log.debug("%s: the request was not ended: %s", peer_id, one_line(str(error)))
 
 
 async def _response(documents: JsonStream) -> dict[str, Any] | None:

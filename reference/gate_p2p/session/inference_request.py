@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from gate_p2p.core import CloseCode, GateError, LocalProtocolError
 from gate_p2p.core.documents import encode_document
 from gate_p2p.session.errors import InferenceCancelled, InferenceError
-from gate_p2p.session.inference import LIST_MODELS, REQUEST_ERROR, SERVER_ERROR
+from gate_p2p.session.inference import REQUEST_ERROR, SERVER_ERROR
+from gate_p2p.session.inference_body import InferenceBody
 from gate_p2p.session.json_stream import JsonStream
+from gate_p2p.text import one_line
 from gate_p2p.transport import PeerStream, TransportError
 
 _log = logging.getLogger("gate_p2p.session")
 
 FRAME_WITHIN = 295.0  # seconds from the request or a frame to the next; a peer waits 300 and more (IN-30)
 TAKEN_WITHIN = 300.0  # seconds for a peer to take some of a response, before it is reset (IN-28)
+MAX_ERROR_TEXT = 4096  # characters of an error that are sent: for people, and of no use to them when longer
 
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
@@ -26,32 +29,71 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 class InferenceRequest:
     """One request of a peer: answer it once, by `respond`, `stream` or `fail`.
 
-    `body`: the JSON object as it was sent. `lists_models`: it asks which models there are, and is answered
-    with `{"models": [...]}` (IN-13). `streamed`: it takes many frames, else exactly one (IN-11).
+    `raw`: the JSON object as it was sent, see `body`. `lists_models`: it asks which models there are, and is
+    answered with `{"models": [...]}` (IN-13).
+    `streamed`: it takes many frames, else exactly one (IN-11). `problem`: why it is not served; None for all
+    that an application gets.
     `cancelled` is set when no answer is wanted any more: the client has given up or is gone, takes nothing of
     the answer, or was told that it takes too long. Every send then raises InferenceCancelled.
     """
 
-    def __init__(self, peer_id: str, body: Any, stream: PeerStream, documents: JsonStream) -> None:
+    def __init__(
+        self,
+        peer_id: str,
+        body: InferenceBody,
+        stream: PeerStream,
+        documents: JsonStream,
+        hold: Callable[[int], None],
+    ) -> None:
+        """`hold` is told how many bytes of memory the request takes, whenever that changes."""
         self.peer_id = peer_id
-        self.body: dict[str, Any] = body
-        self.streamed = isinstance(body, dict) and body.get("stream") is True
-        self.lists_models = isinstance(body, dict) and body.get("action") == LIST_MODELS
+        self.raw = body.raw
+        self.streamed = body.streamed
+        self.lists_models = body.lists_models
+        self.problem = body.problem
         self.cancelled = asyncio.Event()
+        self._body = body
+        self._decoded: dict[str, Any] | None = None
+        self._hold = hold
+        self._held = len(body.raw)
         self._stream = stream
         self._documents = documents
         self._answered = False
         self._sent = 0
         self._sending = False
         self._ending = False
+        self._giving_up = False
         self._late_at = asyncio.get_running_loop().time() + FRAME_WITHIN
         self._over = asyncio.Event()
         self._reset: CloseCode | None = None
+        hold(self._held)
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that is asked, read anew each time."""
+        return self._body.model
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """`raw`, decoded when this is first asked for; not to be asked for where `raw` will do.
+
+        Raises InferenceError, which is for the client, when it has numbers beyond a double, or more values
+        than are decoded here.
+        """
+        if self._decoded is None:
+            self._held += self._body.decoded_size
+            self._note_held()
+            self._decoded = self._body.decode()
+        return self._decoded
 
     @property
     def over(self) -> bool:
         """Whether the answer is complete, or not wanted any more."""
         return self._over.is_set()
+
+    def _note_held(self, frame: int = 0) -> None:
+        if not self._over.is_set():  # after that the server has taken it off the books, or will
+            self._hold(self._held + frame)
 
     # -- answering
 
@@ -76,10 +118,10 @@ class InferenceRequest:
                 yield self._send
                 if not self._sent:
                     raise GateError("a request is answered with one frame at least (IN-10)")
-            except (InferenceCancelled, TransportError):
-                raise
             except Exception as error:
-                await self._end_with(error)
+                if not self.cancelled.is_set():
+                    with suppress(InferenceCancelled):  # what went wrong first is what the caller hears of
+                        await self._end_with(error)
                 raise
             await self._finish()
         finally:
@@ -97,8 +139,14 @@ class InferenceRequest:
         finally:
             self.abandon()
 
-    def abandon(self, code: CloseCode = CloseCode.DONE) -> None:
-        """Answer no more: the stream is reset, the client's request fails. Does nothing after an answer."""
+    def abandon(self) -> None:
+        """Answer no more: the stream is reset, the client's request fails. Does nothing after an answer, nor
+        while the client is being told that there will be none.
+        """
+        if not self._giving_up:
+            self._drop()
+
+    def _drop(self, code: CloseCode = CloseCode.DONE) -> None:
         if not self._over.is_set():
             self._reset = code
             self.cancelled.set()
@@ -125,16 +173,18 @@ class InferenceRequest:
 
     async def _pass_on(self, frame: bytes) -> None:
         self._sending = True
+        self._note_held(len(frame))
         try:
             await self._documents.write(frame, TAKEN_WITHIN)
         except TimeoutError:
-            self.abandon(CloseCode.TIMEOUT)
+            self._drop(CloseCode.TIMEOUT)
             raise InferenceCancelled(f"the client took nothing for {TAKEN_WITHIN:g} s") from None
         except TransportError as error:
-            self.abandon()
+            self._drop()
             raise InferenceCancelled(f"the client has given up: {error}") from None
         finally:
             self._sending = False
+            self._note_held()
         self._sent += 1
         self._late_at = asyncio.get_running_loop().time() + FRAME_WITHIN
 
@@ -177,23 +227,29 @@ class InferenceRequest:
             for watch in watches:
                 watch.cancel()
 
-    async def wait_delivered(self) -> None:
-        """After the end: wait until the client has everything, or reset the stream."""
+    async def wait_delivered(self) -> CloseCode:
+        """After the end: wait until the client has everything, or reset the stream; the code to close with.
+
+        The reset may reach the client as that close alone: while a write waits for room, Iroh resets nothing.
+        """
         if self._reset is not None:
             self._stream.reset(self._reset)
-        elif not await self._stream.wait_delivered(TAKEN_WITHIN):
+            return self._reset
+        if not await self._stream.wait_delivered(TAKEN_WITHIN):  # or the client has stopped it
             self._stream.reset(CloseCode.TIMEOUT)
+        return CloseCode.DONE
 
     async def _give_up(self) -> None:
         _log.warning("%s: an inference request was not answered in %g s", self.peer_id, FRAME_WITHIN)
-        self._answered = True
-        self.cancelled.set()
+        self._answered = self._giving_up = True
+        self.cancelled.set()  # whoever works on the answer abandons the request then
         try:
             await self._pass_on(encode_document(_error_frame("the answer took too long", SERVER_ERROR)))
             await self._finish()
         except InferenceCancelled as error:
-            _log.debug("%s: %s", self.peer_id, error)
+            _log.debug("%s: %s", self.peer_id, one_line(str(error)))
         finally:
+            self._giving_up = False
             self.abandon()
 
     async def _watch_input(self) -> None:
@@ -214,9 +270,11 @@ class InferenceRequest:
 
     def _cancel(self, why: str) -> None:
         if not self._over.is_set():
-            _log.debug("%s: the inference request is cancelled: %s", self.peer_id, why)
+            _log.debug("%s: the inference request is cancelled: %s", self.peer_id, one_line(why))
             self.abandon()
 
 
 def _error_frame(message: str, kind: str) -> dict[str, Any]:
+    """An error object that can be sent, whatever the message is made of."""
+    message = message[:MAX_ERROR_TEXT].encode("utf-8", "replace").decode()
     return {"error": {"message": message, "type": kind}}

@@ -7,26 +7,29 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any
 
 from gate_p2p.core import CloseCode, GateError, RemoteProtocolError
-from gate_p2p.session.budget import OVER_BUDGET, FrameBudget
+from gate_p2p.session.budget import OVER_BUDGET, FrameBudget, Share
 from gate_p2p.session.control import refuse_streams
 from gate_p2p.session.errors import InferenceCancelled, InferenceError, SessionClosed
-from gate_p2p.session.inference import LIST_MODELS, REQUEST_ERROR, SERVER_ERROR
+from gate_p2p.session.inference import REQUEST_ERROR, SERVER_ERROR
+from gate_p2p.session.inference_body import InferenceBody
 from gate_p2p.session.inference_request import InferenceRequest
 from gate_p2p.session.json_stream import EndOfDocuments, JsonStream
-from gate_p2p.transport import PeerConnection, TransportError
+from gate_p2p.text import one_line
+from gate_p2p.transport import PeerConnection
 
 _log = logging.getLogger("gate_p2p.session")
 
 SILENCE = 30.0  # seconds without a byte after which an unfinished request is given up (IN-29)
+# Seconds for a whole request: 10 MiB at 280 kbit/s. Else a byte now and then would hold a place for ever.
+REQUEST_WITHIN = 300.0
 CLOSE_WITHIN = 5.0  # seconds that the requester has to close when its stream is through (CL-08)
 MAX_WAITING = 64  # requests that nobody has taken from the handle yet; past it they are refused as busy
 
 
 class InferenceServer:
-    """Serves the inference connections of one session. `budget`: bounds requests that are not complete."""
+    """Serves the inference connections of one session. `budget`: bounds the memory that they take."""
 
     def __init__(self, is_connected: Callable[[str], bool], budget: FrameBudget) -> None:
         self._is_connected = is_connected
@@ -40,10 +43,14 @@ class InferenceServer:
             connection.close(CloseCode.NOT_AUTHORISED, "no control connection is established")
             return
         self._open.add(connection)
+        share = self._budget.share(
+            connection.remote_id, lambda: connection.close(CloseCode.NOT_AUTHORISED, OVER_BUDGET)
+        )
         try:
-            if (request := await self._read(connection)) is not None:
+            if (request := await self._read(connection, share)) is not None:
                 await self._serve(connection, request)
         finally:
+            share.hold(0)
             self._open.discard(connection)
 
     def close(self, code: CloseCode, reason: str) -> None:
@@ -52,21 +59,19 @@ class InferenceServer:
         for connection in tuple(self._open):
             connection.close(code, reason)
 
-    async def _read(self, connection: PeerConnection) -> InferenceRequest | None:
+    async def _read(self, connection: PeerConnection, share: Share) -> InferenceRequest | None:
         """The request; None when there is none, and the connection is closed."""
         loop = asyncio.get_running_loop()
-        share = self._budget.share(
-            connection.remote_id, lambda: connection.close(CloseCode.NOT_AUTHORISED, OVER_BUDGET)
-        )
+        last = loop.time() + REQUEST_WITHIN
         try:
             async with asyncio.timeout(SILENCE) as patience:
 
                 def on_bytes(unfinished: int) -> None:
-                    patience.reschedule(loop.time() + SILENCE)
+                    patience.reschedule(min(loop.time() + SILENCE, last))
                     share.hold(unfinished)
 
                 stream = await connection.accept_stream()
-                documents = JsonStream(stream, on_bytes)
+                documents = JsonStream(stream, on_bytes, InferenceBody)
                 body = await documents.read()
         except TimeoutError:
             connection.close(CloseCode.TIMEOUT, "no request in time")
@@ -75,39 +80,28 @@ class InferenceServer:
         except RemoteProtocolError as violation:
             connection.close(violation.code, str(violation))
         else:
-            return InferenceRequest(connection.remote_id, body, stream, documents)
-        finally:
-            share.hold(0)
+            return InferenceRequest(connection.remote_id, body, stream, documents, share.hold)
         return None
 
     async def _serve(self, connection: PeerConnection, request: InferenceRequest) -> None:
         others = asyncio.get_running_loop().create_task(refuse_streams(connection))
         try:
             try:
-                if (problem := request_problem(request.body)) is not None:
-                    await request.fail(problem, REQUEST_ERROR)
+                if request.problem is not None:
+                    await request.fail(request.problem, REQUEST_ERROR)
                 elif not self.handle.offer(request):
                     await request.fail("busy: try again later", SERVER_ERROR)
             except InferenceCancelled as error:
-                _log.debug("%s: %s", connection.remote_id, error)
+                _log.debug("%s: %s", connection.remote_id, one_line(str(error)))
             await request.until_over()
-            await request.wait_delivered()
+            code = await request.wait_delivered()
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSE_WITHIN):
                     await connection.wait_closed()
+            connection.close(code)
         finally:
             others.cancel()
             request.abandon()
-
-
-def request_problem(body: Any) -> str | None:
-    """What is wrong with a request, as far as every responder looks at it (IN-13 to IN-16)."""
-    if not isinstance(body, dict):
-        return "the request is no JSON object"
-    action = body.get("action")
-    if action is None:
-        return None if isinstance(body.get("model"), str) else "the request names no model"
-    return None if action == LIST_MODELS else "the request has an action that is not known here"
 
 
 class InferenceHandle:
@@ -169,7 +163,7 @@ class InferenceHandle:
 
 async def _attend(request: InferenceRequest, answer: Callable[[InferenceRequest], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
-    work = loop.create_task(_call(answer, request))
+    work = loop.create_task(_answer(request, answer))
     gone = loop.create_task(request.cancelled.wait())
     try:
         try:
@@ -178,26 +172,31 @@ async def _attend(request: InferenceRequest, answer: Callable[[InferenceRequest]
             gone.cancel()
             work.cancel()
             await asyncio.wait({work})
-        await _conclude(request, None if work.cancelled() else work.exception())
+        if not request.over and not work.cancelled():
+            error = work.result()
+            await request.fail(str(error), error.kind or SERVER_ERROR)
+    except GateError as lost:  # the client has gone, or `answer` left somebody else at it
+        _log.debug("%s: %s", request.peer_id, one_line(str(lost)))
     finally:
         request.abandon()
 
 
-async def _call(answer: Callable[[InferenceRequest], Awaitable[None]], request: InferenceRequest) -> None:
-    await answer(request)
+async def _answer(
+    request: InferenceRequest, answer: Callable[[InferenceRequest], Awaitable[None]]
+) -> InferenceError:
+    """Run `answer`; what to tell the client if it was told nothing.
 
-
-async def _conclude(request: InferenceRequest, error: BaseException | None) -> None:
-    """Log what went wrong, and tell the client of it where it was not told yet."""
-    message, kind = "the request was not answered", SERVER_ERROR
-    if isinstance(error, InferenceError):
-        message, kind = str(error), error.kind or SERVER_ERROR
-        _log.info("%s: an inference request failed: %s", request.peer_id, message)
-    elif error is not None and not isinstance(error, InferenceCancelled | TransportError):
-        message = "the request failed"
-        _log.error("%s: an inference request failed", request.peer_id, exc_info=error)
-    if not request.over:
-        try:
-            await request.fail(message, kind)
-        except GateError as lost:
-            _log.debug("%s: %s", request.peer_id, lost)
+    What `answer` raises ends here, in the log: `_attend` may be cancelled, and take it from nobody then.
+    """
+    try:
+        await answer(request)
+    except InferenceError as error:
+        _log.info("%s: an inference request failed: %s", request.peer_id, one_line(str(error)))
+        return error
+    except Exception as error:  # noqa: BLE001  a bug met by one request must not end the others
+        if isinstance(error, InferenceCancelled) and request.cancelled.is_set():
+            _log.debug("%s: %s", request.peer_id, one_line(str(error)))
+        else:
+            _log.exception("%s: an inference request failed", request.peer_id)
+            return InferenceError("the request failed", SERVER_ERROR)
+    return InferenceError("the request was not answered", SERVER_ERROR)

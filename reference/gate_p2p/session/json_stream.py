@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from gate_p2p.core.documents import DocumentDecoder
+from gate_p2p.core.documents import DocumentDecoder, decode_document
 from gate_p2p.transport import PeerStream, TransportError
 
 WRITE_SLICE = 262144  # bytes: a longer frame is written in slices, to see whether the peer takes any of it
@@ -16,11 +16,19 @@ WRITE_SLICE = 262144  # bytes: a longer frame is written in slices, to see wheth
 class JsonStream:
     """Whole documents in both directions. Raises what `PeerStream` raises: ConnectionLost, StreamReset."""
 
-    def __init__(self, stream: PeerStream, on_bytes: Callable[[int], object] | None = None) -> None:
-        """`on_bytes` is called when bytes have arrived, with how many are held of a frame not complete."""
+    def __init__(
+        self,
+        stream: PeerStream,
+        on_bytes: Callable[[int], object] | None = None,
+        decode: Callable[[bytes], Any] = decode_document,
+    ) -> None:
+        """`on_bytes` is called when bytes have arrived, with how many are held of a frame not complete.
+
+        `decode`: what makes a document of a body, see DocumentDecoder.
+        """
         self._stream = stream
         self._on_bytes = on_bytes
-        self._decoder = DocumentDecoder()
+        self._decoder = DocumentDecoder(decode)
         self._read: deque[Any] = deque()
         self._peer_ended = False
         self._writing = asyncio.Lock()

@@ -44,8 +44,8 @@ DIAL_WITHIN = 10.0
 DEFAULT_SUFFIX = "private.example"
 
 # Inference connections that peers opened: in all, and of one peer.
-# A request of up to 10 MiB each; one upstream serves no more at once.
-INFERENCE_CONNECTIONS = (256, 64)
+# 16 at once, and some whose end we have not noticed: 200 MiB of longest requests fit into the frame budget.
+INFERENCE_CONNECTIONS = (256, 20)
 
 
 class P2PSession:
@@ -110,7 +110,7 @@ class P2PSession:
             self._inference_server = server = InferenceServer(self._control.is_connected, self._budget)
             self._inference_handle = server.handle
             admission = Admission(*INFERENCE_CONNECTIONS)
-            self._handlers.reserve_inference = admission.reserve
+            self._handlers.inference_places = admission
             self._services[ALPN_INFERENCE] = Service(admission, server.accepted)
         if sni_proxy:
             self._sni_pool = pool = SniStreamPool(self._control)
@@ -314,13 +314,13 @@ class P2PSession:
 
     # -- inference and SNI-proxy streams
 
-    def infer(self, peer_id: str, request: Mapping[str, Any]) -> InferenceCall:
+    def infer(self, peer_id: str, request: Mapping[str, Any], timeout: float | None = None) -> InferenceCall:
         """Ask a peer for an inference: await it for one result, or iterate over the frames of a stream.
 
-        Raises, when awaited, InferenceError, PeerNotConnected, MissingCapabilityError, TransportError.
+        `timeout` in seconds for all of it; None: 330 for each frame. Raises as InferenceCall says.
         """
         self._running()
-        return self._inference_client.call(peer_id, request)
+        return self._inference_client.call(peer_id, request, timeout)
 
     def take_inference_handle(self) -> InferenceHandle | None:
         """The requests that peers send; given out once, None after that and without `inference`."""

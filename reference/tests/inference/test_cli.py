@@ -78,6 +78,11 @@ async def test_what_fails_is_one_line_and_a_status() -> None:
         )
         status, out, err = await run("infer", address, "--model", "broken-off", "Hi")
         assert (status, out, err) == (1, "Hello, Gate!\n", "gate-p2p: the model server broke off\n")
+        assert await run("infer", address, "--model", "silent", "--timeout", "0.5", "Hi") == (
+            1,
+            "",
+            "gate-p2p: the answer was not complete within 0.5 s\n",
+        )
         with Node("relay") as relay:
             status, _, err = await run("models", relay.first)
             assert status == 1
@@ -115,6 +120,8 @@ async def test_a_client_that_is_interrupted_ends_the_work_upstream(number: int, 
         (("infer", f"{'ab' * 32}@127.0.0.1:1", "-"), b"{", "no JSON document"),
         (("infer", f"{'ab' * 32}@127.0.0.1:1", "-"), b"[]", "no JSON object"),
         (("models", "nonsense"), b"", "no '@'"),
+        (("models", f"{'ab' * 32}@127.0.0.1:1", "--timeout", "nan"), b"", "positive number of seconds"),
+        (("infer", f"{'ab' * 32}@127.0.0.1:1", "--timeout", "0", "Hi"), b"", "positive number of seconds"),
         (("daemon", "--relay", f"{'ab' * 32}@127.0.0.1:1", "--upstream", "nonsense"), b"", "base URL"),
         (
             ("daemon", "--relay", f"{'ab' * 32}@127.0.0.1:1", "--upstream-key-file", "f"),

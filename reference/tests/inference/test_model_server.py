@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from gate_p2p import model_server as module
 from gate_p2p.model_server import ModelServer
 from gate_p2p.session import InferenceError, P2PSession
+from gate_p2p.session.inference_body import InferenceBody
 
 from .openai_server import OpenAiServer, chunk, completion, openai_server
 
@@ -64,6 +66,23 @@ async def test_one_completion_with_members_passed_on_as_they_are(net: Nodes) -> 
     assert headers["authorization"] == "Bearer sesame"
     assert body == {"model": "tiny", "messages": [], **more}
     assert await net.infer("tiny", stream="yes") == completion("Hello, Gate!")
+
+
+@pytest.mark.parametrize(
+    ("sent", "passed_on"),
+    [
+        (
+            b'{"model": "m", "n": 1.00, "big": 1e999, "u": "\\u00e9"}',
+            b'{"model":"m","n":1.00,"big":1e999,"u":"\\u00e9"}',
+        ),
+        (b'{"model":"a","action":null,"model":"b","stream":1}', b'{"model":"b","stream":false}'),
+        (b'{"model":"m","stream":true}', b'{"model":"m","stream":true}'),
+    ],
+)
+def test_members_are_passed_on_as_their_bytes(sent: bytes, passed_on: bytes) -> None:
+    body = InferenceBody(sent)
+    request = SimpleNamespace(raw=body.raw, streamed=body.streamed)
+    assert module._passed_on(request) == passed_on  # type: ignore[arg-type]
 
 
 async def test_a_stream_is_one_chunk_a_frame(net: Nodes) -> None:

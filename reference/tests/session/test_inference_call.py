@@ -35,7 +35,9 @@ def frames(data: bytes) -> list[Any]:
 Peer = Callable[[DataConnection], Coroutine[Any, Any, None]]
 
 
-def call_of(request: dict[str, Any], peer: Peer) -> tuple[InferenceCall, DataConnection]:
+def call_of(
+    request: dict[str, Any], peer: Peer, timeout: float | None = None
+) -> tuple[InferenceCall, DataConnection]:
     """A call that `peer` answers, and the peer's end of its connection."""
     ours, theirs = data_connection()
 
@@ -47,7 +49,7 @@ def call_of(request: dict[str, Any], peer: Peer) -> tuple[InferenceCall, DataCon
         finally:
             task.cancel()
 
-    return InferenceCall(ours.remote_id, request, connect), theirs
+    return InferenceCall(ours.remote_id, request, connect, timeout), theirs
 
 
 async def collect(call: InferenceCall, into: list[Any]) -> None:
@@ -218,6 +220,47 @@ def test_each_frame_may_take_330_seconds_and_no_more() -> None:
         assert theirs.closed == (False, 0)
 
     run(main())
+
+
+@pytest.mark.parametrize("request_", [ASK, STREAM])
+def test_a_time_out_is_for_the_whole_call(request_: dict[str, Any]) -> None:
+    async def main() -> None:
+        async def slow(connection: DataConnection) -> None:
+            stream = await connection.accept_stream()
+            for n in range(10):
+                await asyncio.sleep(4)
+                if request_ is STREAM:
+                    await stream.write(encode_document({"n": n}))
+
+        call, theirs = call_of(request_, slow, 10)
+        got: list[Any] = []
+        with pytest.raises(InferenceError, match="not complete within 10 s"):
+            await collect(call, got)
+        assert got == ([{"n": 0}, {"n": 1}] if request_ is STREAM else [])
+        assert asyncio.get_running_loop().time() == pytest.approx(10)
+        assert theirs.closed == (False, 0)
+
+    run(main())
+
+
+def test_a_time_out_holds_for_the_dial() -> None:
+    async def main() -> None:
+        @asynccontextmanager
+        async def connect(peer_id: str) -> AsyncIterator[DataConnection]:
+            await asyncio.sleep(30)
+            yield data_connection()[0]
+
+        with pytest.raises(InferenceError, match="within 2 s"):
+            await InferenceCall("ab" * 32, ASK, connect, 2)
+        assert asyncio.get_running_loop().time() == pytest.approx(2)
+
+    run(main())
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf")])
+def test_a_time_out_that_is_none_is_refused(timeout: float) -> None:
+    with pytest.raises(ValueError, match="positive number of seconds"):
+        call_of(ASK, says(), timeout)
 
 
 @pytest.mark.parametrize("how", ["aclose", "with", "drop", "cancel"])
