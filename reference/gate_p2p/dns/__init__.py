@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from gate_p2p.dns.backend import AddressPublisher, TxtBackend
-from gate_p2p.dns.errors import DnsNotVisible, DnsRefused, DnsUnavailable, TooManyValues
+from gate_p2p.dns.errors import DnsNotVisible, DnsRefused, DnsUnavailable, TooManyRecords, TooManyValues
 from gate_p2p.dns.handler import DnsChallengeError, DnsChallengeHandler, DomainRegistrar
 from gate_p2p.dns.leases import Leases, TxtRecord
 from gate_p2p.dns.leasing import LeasingHandler
@@ -27,6 +27,7 @@ __all__ = [
     "LeasingHandler",
     "MemoryDnsHandler",
     "PublishingRegistrar",
+    "TooManyRecords",
     "TooManyValues",
     "TxtBackend",
     "TxtRecord",

@@ -18,6 +18,13 @@ class TooManyValues(DnsChallengeError):
         )
 
 
+class TooManyRecords(DnsChallengeError):
+    """There are as many records of all peers together as this node keeps."""
+
+    def __init__(self) -> None:
+        super().__init__("this node keeps no more DNS records: try again later", FailureCode.QUOTA)
+
+
 class DnsRefused(DnsChallengeError):
     """The DNS service said no, and has changed nothing: key, token, zone or policy is wrong."""
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gate_p2p.dns.handler import DomainRegistrar
+from gate_p2p.core import FailureCode
+from gate_p2p.dns.handler import DnsChallengeError, DomainRegistrar
 from gate_p2p.node_names import id_from_label
 
 MAX_SHORT_LABELS = 16_384  # some 4 MB; the oldest is forgotten first
+MAX_REGISTERED = 16_384  # names that a registrar has given, beside the nodes' own
 
 
 class ShortLabels:
@@ -40,15 +42,26 @@ class ShortLabels:
 
 
 class RecordingRegistrar:
-    """A registrar that notes whose the names are that it has given (AU-04)."""
+    """A registrar that notes whose the names are that it has given (AU-04), `most` of them."""
 
-    def __init__(self, registrar: DomainRegistrar, registered: dict[str, str]) -> None:
+    def __init__(
+        self, registrar: DomainRegistrar, registered: dict[str, str], most: int = MAX_REGISTERED
+    ) -> None:
         self._registrar = registrar
         self._registered = registered
+        self._most = most
 
     async def register(self, peer_id: str, addresses: Sequence[str]) -> str:
-        """As the registrar does it."""
+        """As the registrar does it; raises DnsChallengeError too where there is no room for the note."""
+        if len(self._registered) >= self._most and peer_id not in self._registered.values():
+            raise _full()  # before the registrar publishes what could not be used
         domain = await self._registrar.register(peer_id, addresses)
         if id_from_label(domain.partition(".")[0]) != peer_id:  # its own label needs no note
+            if domain.lower() not in self._registered and len(self._registered) >= self._most:
+                raise _full()
             self._registered[domain.lower()] = peer_id
         return domain
+
+
+def _full() -> DnsChallengeError:
+    return DnsChallengeError("this node has no name left", FailureCode.QUOTA)
