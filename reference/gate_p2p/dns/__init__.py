@@ -8,7 +8,14 @@
 from __future__ import annotations
 
 from gate_p2p.dns.backend import AddressPublisher, TxtBackend
-from gate_p2p.dns.errors import DnsNotVisible, DnsRefused, DnsUnavailable, TooManyRecords, TooManyValues
+from gate_p2p.dns.errors import (
+    DnsNotVisible,
+    DnsRefused,
+    DnsUnavailable,
+    TooManyNames,
+    TooManyRecords,
+    TooManyValues,
+)
 from gate_p2p.dns.handler import DnsChallengeError, DnsChallengeHandler, DomainRegistrar
 from gate_p2p.dns.journal import Journal
 from gate_p2p.dns.leases import Leases, TxtRecord
@@ -29,6 +36,7 @@ __all__ = [
     "LeasingHandler",
     "MemoryDnsHandler",
     "PublishingRegistrar",
+    "TooManyNames",
     "TooManyRecords",
     "TooManyValues",
     "TxtBackend",

@@ -65,6 +65,7 @@ class Expiry:
         self._task = loop.create_task(self._expire())
 
     async def _expire(self) -> None:
+        began = self._clock()
         try:
             await self._remove()
         except Exception:  # noqa: BLE001  a bug met by one record must not keep the others for ever
@@ -72,7 +73,7 @@ class Expiry:
         finally:
             self._task = None
         first = self._next_expiry()
-        if first is not None and first <= self._clock():
+        if first is not None and first <= began:
             self._not_before = self._clock() + self._retry
             self._retry = min(2 * self._retry, LONGEST_RETRY)
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from gate_p2p.core import (
@@ -43,15 +44,14 @@ class Handlers:
     """Keeps a place for an inference connection of a peer; False when there is none (ST-05)."""
     sni_supplies: Mapping[str, SniSupply] = field(default_factory=dict)
 
-    def tell_presence(self, event: SessionEvent, is_connected: Callable[[str], bool]) -> None:
-        """Have the DNS handler know which peers are here, if it asks for that."""
-        watcher: object = self.dns
-        if not isinstance(watcher, WatchesPeers):
-            return
-        if isinstance(event, PeerConnected):
-            watcher.peer_connected(event.peer_id)
-        elif isinstance(event, PeerLost) and not is_connected(event.peer_id):
-            watcher.peer_gone(event.peer_id)
+    def watchers(self, is_connected: Callable[[str], bool]) -> list[Callable[[SessionEvent], None]]:
+        """What lets the DNS handler and the registrar know which peers are here, those that ask for it."""
+        found: list[object] = [self.dns, self.registrar]
+        return [
+            partial(_tell_presence, watcher, is_connected)
+            for watcher in found
+            if isinstance(watcher, WatchesPeers)
+        ]
 
     async def carry_out(self, request: Request, peer_id: str) -> Answer:
         """Carry out a request of the peer `peer_id`, which has passed the core's checks."""
@@ -101,3 +101,10 @@ class Handlers:
         except DnsChallengeError as error:
             return Answer(str(error) or "the registration failed", error.code)
         return Answer(domain=domain)
+
+
+def _tell_presence(watcher: WatchesPeers, is_connected: Callable[[str], bool], event: SessionEvent) -> None:
+    if isinstance(event, PeerConnected):
+        watcher.peer_connected(event.peer_id)
+    elif isinstance(event, PeerLost) and not is_connected(event.peer_id):
+        watcher.peer_gone(event.peer_id)
