@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
 from gate_p2p.address import NodeAddress
@@ -29,20 +29,17 @@ def run_node(
     relay: NodeAddress | None = None,
     keep_trying: bool = False,
     beside: Sequence[Beside] = (),
-    at_end: Callable[[], Awaitable[None]] | None = None,
+    within: AbstractAsyncContextManager[object] | None = None,
 ) -> None:
     """Run a session with these arguments of P2PSession. Raises Failure (status 3: bind, unreachable).
 
-    `beside`: each entered once the session runs, left before it closes. `at_end`: awaited when the session is
-    closed, in the same loop.
+    `beside`: each entered once the session runs, left before it closes. `within`: entered before the session
+    starts, left when it is closed.
     """
 
     async def run() -> None:
-        try:
+        async with within or nullcontext():
             await _run(config, as_json, relay, keep_trying, beside)
-        finally:
-            if at_end is not None:
-                await at_end()
 
     asyncio.run(run())
 
