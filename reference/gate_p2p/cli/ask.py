@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from gate_p2p.address import NodeAddress, is_loopback
+from gate_p2p.address import NodeAddress
 from gate_p2p.cli.failure import UNREACHABLE, Failure
 from gate_p2p.cli.keyfile import load_or_create
+from gate_p2p.cli.options import listen_for
 from gate_p2p.core import GateError, LocalProtocolError, MissingCapabilityError
 from gate_p2p.session.session import P2PSession
 from gate_p2p.transport import TransportError
@@ -63,10 +64,7 @@ async def _until_signal(work: Awaitable[None]) -> int:
 async def _ask(
     peer: NodeAddress, secret_key: bytes | None, call: Callable[[P2PSession, str], Awaitable[None]]
 ) -> None:
-    first = peer.socket_addresses[0]
-    here, everywhere = ("[::1]:0", "[::]:0") if first.startswith("[") else ("127.0.0.1:0", "0.0.0.0:0")
-    listen = here if is_loopback(first) else everywhere
-    session = P2PSession(listen=listen, secret_key=secret_key)
+    session = P2PSession(listen=listen_for(peer), secret_key=secret_key)
     try:
         try:
             await session.start()

@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from gate_p2p.cli.failure import Failure
-from gate_p2p.cli.options import check_dialable, name_options, node_options, read_listen, read_names
+from gate_p2p.cli.options import (
+    check_dialable,
+    listen_for,
+    name_options,
+    node_options,
+    read_listen,
+    read_names,
+)
+
+IDLE_STREAMS = 4
 
 
 @click.command("daemon")
@@ -28,10 +37,9 @@ from gate_p2p.cli.options import check_dialable, name_options, node_options, rea
 @click.option(
     "--idle-streams",
     type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
     metavar="N",
-    help="How many streams for visitors to keep ready at the relay; goes with --https-target.",
+    help="How many streams for visitors to keep ready at the relay; goes with --https-target. "
+    f"Default: {IDLE_STREAMS}.",
 )
 @click.option(
     "--upstream",
@@ -54,7 +62,7 @@ def command(
     upstream: str | None,
     upstream_key_file: Path | None,
     https_target: str | None,
-    idle_streams: int,
+    idle_streams: int | None,
     advertise: str | None,
     key: Path | None,
     suffix: str,
@@ -75,7 +83,7 @@ def command(
       gate-p2p daemon --relay <id>@203.0.113.7:31145 --upstream http://127.0.0.1:8000/v1
       gate-p2p daemon --relay <id>@127.0.0.1:31145 --keep-trying --json
     """
-    from gate_p2p.address import NodeAddress, is_loopback
+    from gate_p2p.address import NodeAddress
     from gate_p2p.cli.keyfile import load_or_create
     from gate_p2p.cli.node import Beside, run_node
     from gate_p2p.cli.output import set_up_logging
@@ -89,13 +97,10 @@ def command(
     names = read_names(suffix, allow, dns_delay)
     if advertise is not None:
         advertise = read_listen("--advertise", advertise, port_zero=False)
+    if dns_delay and not allow:
+        raise Failure("--dns-delay goes with --allow PEER=DOMAIN")
     if listen is None:
-        first = relay_address.socket_addresses[0]
-        version_6 = first.startswith("[")
-        if is_loopback(first):
-            listen = "[::1]:0" if version_6 else "127.0.0.1:0"
-        else:
-            listen = "[::]:0" if version_6 else "0.0.0.0:0"  # loopback reaches no other host
+        listen = listen_for(relay_address)
     else:
         listen = read_listen("--listen", listen, port_zero=True)
         check_dialable(listen, advertise)
@@ -103,7 +108,10 @@ def command(
     if https_target is not None:
         from gate_p2p.cli.https import TargetOf, read_target
 
-        beside.append(TargetOf(relay_address.node_id, read_target(https_target), idle_streams))
+        idle = IDLE_STREAMS if idle_streams is None else idle_streams
+        beside.append(TargetOf(relay_address.node_id, read_target(https_target), idle))
+    elif idle_streams is not None:
+        raise Failure("--idle-streams goes with --https-target HOST:PORT")
     if (serving := read_upstream(upstream, upstream_key_file)) is not None:
         beside.append(serving)
     set_up_logging(verbose)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gate_p2p.cli.failure import Failure
+from gate_p2p.cli.options import key_option
 
 if TYPE_CHECKING:
     from gate_p2p.session.session import P2PSession
@@ -23,12 +24,7 @@ if TYPE_CHECKING:
     default=None,
     help="Print the answer as it comes, which is the default, or when it is whole.",
 )
-@click.option(
-    "--key",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
-)
+@key_option
 @click.option("--json", "as_json", is_flag=True, help="Print every object of the answer, one a line.")
 def command(
     address: str,

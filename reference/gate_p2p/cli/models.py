@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gate_p2p.cli.options import key_option
+
 if TYPE_CHECKING:
     from gate_p2p.session.session import P2PSession
 
 
 @click.command("models")
 @click.argument("address")
-@click.option(
-    "--key",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
-)
+@key_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer, one JSON object.")
 def command(address: str, key: Path | None, as_json: bool) -> None:
     """List the models that the node at ADDRESS, <node id>@<ip:port>, serves: one id a line.

@@ -10,6 +10,8 @@ import pytest
 
 from .process import environment, run
 
+RELAY = f"{'ab' * 32}@127.0.0.1:1"
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -28,6 +30,8 @@ from .process import environment, run
         (("relay", "--key", "/nowhere/at/all.key"), "cannot make the key file"),
         (("daemon", "--relay", "nonsense"), "no '@'"),
         (("daemon", "--relay", f"{'ab' * 32}@localhost:1"), "host names are not looked up"),
+        (("daemon", "--relay", RELAY, "--idle-streams", "2"), "goes with --https-target"),
+        (("daemon", "--relay", RELAY, "--dns-delay", "a.example=1"), "goes with --allow"),
         (("stdio",), "GATE_PEER_ID"),
     ],
 )
