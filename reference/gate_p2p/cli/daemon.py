@@ -30,6 +30,11 @@ IDLE_STREAMS = 4
     "--keep-trying", is_flag=True, help="Dial on when the first dial fails, instead of exiting with 3."
 )
 @click.option(
+    "--register",
+    is_flag=True,
+    help="Ask the relay for a domain after each handshake, and print it. Its addresses are the relay's.",
+)
+@click.option(
     "--https-target",
     metavar="HOST:PORT",
     help="The TLS server that the relay's HTTPS visitors of this node are led to.",
@@ -59,6 +64,7 @@ def command(
     relay: str,
     listen: str | None,
     keep_trying: bool,
+    register: bool,
     upstream: str | None,
     upstream_key_file: Path | None,
     https_target: str | None,
@@ -73,13 +79,15 @@ def command(
 ) -> None:
     """Run a private node that keeps a control connection to its relay, until SIGINT or SIGTERM.
 
-    Its own address is the first line of standard output. A lost connection is dialled again, with growing
-    pauses. With --allow it serves DNS challenges too, from memory, as a relay does.
+    Its own address is the first line of standard output; with --register its domain is the next. A lost
+    connection is dialled again, with growing pauses. With --allow it serves DNS challenges too, from memory,
+    as a relay does.
 
     \b
     Examples:
       gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key
-      gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key --https-target 127.0.0.1:8443
+      gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key --register \\
+        --https-target 127.0.0.1:8443
       gate-p2p daemon --relay <id>@203.0.113.7:31145 --upstream http://127.0.0.1:8000/v1
       gate-p2p daemon --relay <id>@127.0.0.1:31145 --keep-trying --json
     """
@@ -124,4 +132,11 @@ def command(
         "suffix": names.suffix,
         "allowed": names.allowed,
     }
-    run_node(config, as_json=as_json, relay=relay_address, keep_trying=keep_trying, beside=beside)
+    run_node(
+        config,
+        as_json=as_json,
+        relay=relay_address,
+        keep_trying=keep_trying,
+        register=register,
+        beside=beside,
+    )

@@ -46,7 +46,7 @@ def command(
       gate-p2p infer <id>@203.0.113.9:31146 --model tiny --no-stream --json Hello
       echo '{"model": "tiny", "messages": [], "n": 1}' | gate-p2p infer <id>@203.0.113.9:31146 -
     """
-    from gate_p2p.cli.ask import ask
+    from gate_p2p.cli.ask import NO_INFERENCE, ask
 
     if prompt == ("-",):
         request = _read_request()
@@ -62,7 +62,7 @@ def command(
     async def call(session: P2PSession, peer_id: str) -> None:
         await _print(session, peer_id, request, as_json)
 
-    ask(address, key, call)
+    ask(address, key, call, lacks=NO_INFERENCE)
 
 
 async def _print(session: P2PSession, peer_id: str, request: dict[str, Any], as_json: bool) -> None:

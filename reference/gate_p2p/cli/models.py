@@ -27,7 +27,7 @@ def command(address: str, key: Path | None, as_json: bool) -> None:
       gate-p2p models <id>@203.0.113.9:31146
       gate-p2p models <id>@203.0.113.9:31146 --json
     """
-    from gate_p2p.cli.ask import ask
+    from gate_p2p.cli.ask import NO_INFERENCE, ask
 
     async def call(session: P2PSession, peer_id: str) -> None:
         import json
@@ -47,4 +47,4 @@ def command(address: str, key: Path | None, as_json: bool) -> None:
         names = [model.get("id") if isinstance(model, dict) else model for model in models]
         write("".join(f"{one_line(name)}\n" for name in names if isinstance(name, str)))
 
-    ask(address, key, call)
+    ask(address, key, call, lacks=NO_INFERENCE)

@@ -44,7 +44,7 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...], words:
     assert words in failed.stderr.decode()
 
 
-@pytest.mark.parametrize("command", ["relay", "daemon", "keygen", "stdio"])
+@pytest.mark.parametrize("command", ["relay", "daemon", "dns-challenge", "keygen", "stdio"])
 def test_each_command_has_help_with_examples(command: str) -> None:
     shown = run(command, "--help")
     assert shown.returncode == 0
@@ -54,7 +54,7 @@ def test_each_command_has_help_with_examples(command: str) -> None:
 
 def test_the_group_lists_its_commands_and_knows_no_others() -> None:
     shown = run("--help")
-    assert all(name in shown.stdout for name in (b"relay", b"daemon", b"keygen", b"stdio"))
+    assert all(name in shown.stdout for name in (b"relay", b"daemon", b"dns-challenge", b"stdio"))
     assert run("--version").stdout.startswith(b"gate-p2p, version ")
     assert run("nonsense").returncode == 2
 
