@@ -75,3 +75,11 @@ def is_unspecified(socket_address: str) -> bool:
 def is_loopback(socket_address: str) -> bool:
     """Whether the address is one that reaches this machine alone."""
     return ipaddress.ip_address(socket_address.rpartition(":")[0].strip("[]")).is_loopback
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether the host of a URL, an IP without brackets or a name, is one that reaches this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 import msgspec
 
+from gate_p2p.address import is_this_machine
 from gate_p2p.core import RemoteProtocolError
 from gate_p2p.core.documents import decode_document
 from gate_p2p.core.limits import MAX_FRAME
@@ -43,8 +44,9 @@ _REFUSALS: Final = {
 class ModelServer:
     """`base_url`: what comes before `/chat/completions` and `/models`, with `/v1` where the server has it so.
 
-    `key`: sent as a bearer token. `at_once`: requests that are passed on side by side; others wait.
-    Raises ValueError for a URL or key that cannot be one.
+    A server on this machine is asked directly, another through the proxy that the environment names for it
+    (`HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`). `key`: sent as a bearer token. `at_once`: requests that are
+    passed on side by side; others wait. Raises ValueError for a URL or key that cannot be one.
     """
 
     def __init__(
@@ -67,6 +69,8 @@ class ModelServer:
             timeout=httpx.Timeout(None, connect=CONNECT_WITHIN),
             limits=httpx.Limits(max_connections=at_once),
             follow_redirects=False,
+            # a proxy of the environment does not reach this machine's loopback, and has no business there
+            trust_env=not is_this_machine(httpx.URL(self._base_url).host),
         )
         self._slots = asyncio.Semaphore(at_once)
 

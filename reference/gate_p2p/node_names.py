@@ -43,9 +43,3 @@ def id_from_label(label: str) -> str | None:
     for character in label.lower():
         bits = bits << 5 | _VALUES[character]
     return None if bits & 15 else f"{bits >> 4:064x}"
-
-
-def names_node(label: str, node_id: str) -> bool:
-    """Whether the label, in any case, names the node with this id (64 lowercase hexadecimal characters)."""
-    found = id_from_label(label)
-    return found is not None and node_id.startswith(found)

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from gate_p2p.address import check_socket_address, is_loopback, is_unspecified
+from gate_p2p.address import check_socket_address, is_loopback, is_this_machine, is_unspecified
 from gate_p2p.iroh import NodeAddress
 
 ID = "0123456789abcdef" * 4
@@ -76,3 +76,20 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 
     with pytest.raises(AttributeError, match="Nothing"):
         gate_p2p.iroh.Nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("host", "here"),
+    [
+        ("localhost", True),
+        ("LOCALHOST", True),
+        ("127.0.0.2", True),
+        ("::1", True),
+        ("192.0.2.1", False),
+        ("0.0.0.0", False),
+        ("localhost.example", False),
+        ("", False),
+    ],
+)
+def test_which_hosts_are_this_machine(host: str, here: bool) -> None:
+    assert is_this_machine(host) is here

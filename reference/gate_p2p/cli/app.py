@@ -11,6 +11,7 @@ from gate_p2p import __version__
 COMMANDS = {
     "relay": "Run a public relay.",
     "daemon": "Run a private node that keeps a connection to its relay.",
+    "dns-challenge": "Set or remove the TXT record of an ACME challenge.",
     "infer": "Ask a node for a completion.",
     "models": "List the models that a node serves.",
     "keygen": "Make a key file and print its node id.",
@@ -25,7 +26,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = import_module(f"gate_p2p.cli.{cmd_name}").command
+        command = import_module(f"gate_p2p.cli.{cmd_name.replace('-', '_')}").command
         assert isinstance(command, click.Command)
         return command
 
@@ -36,7 +37,8 @@ class LazyGroup(click.Group):
 
 @click.group(
     cls=LazyGroup,
-    epilog="Exit status: 0 closed in order, 2 wrong usage, 3 unreachable or cannot listen.",
+    epilog="Exit status: 0 done, or closed in order; 1 refused or failed; 2 wrong usage; 3 unreachable, or "
+    "cannot listen; 128 and its number for a signal that ended a request.",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(__version__, package_name="gate-p2p", prog_name="gate-p2p")

@@ -1,4 +1,4 @@
-"""A node for the time of one inference call: dial, ask, print, leave."""
+"""A node for the time of one request: dial, ask, print, leave."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 
-from gate_p2p.address import NodeAddress, is_loopback
+from gate_p2p.address import NodeAddress
 from gate_p2p.cli.failure import UNREACHABLE, Failure
 from gate_p2p.cli.keyfile import load_or_create
+from gate_p2p.cli.options import listen_for
 from gate_p2p.core import GateError, LocalProtocolError, MissingCapabilityError
 from gate_p2p.session.session import P2PSession
 from gate_p2p.transport import TransportError
 
 FAILED = 1
+NO_INFERENCE = "the node serves no inference: it does not advertise it"
 READER_GONE = 141  # what a shell reports of a command that SIGPIPE ended
 
 
-def ask(address: str, key: Path | None, call: Callable[[P2PSession, str], Awaitable[None]]) -> None:
+Call = Callable[[P2PSession, str], Awaitable[None]]
+
+
+def ask(address: str, key: Path | None, call: Call, *, lacks: str) -> None:
     """Connect to `address` and run `call(session, peer_id)`.
 
+    `lacks`: the words for a node that does not advertise what is asked for.
     Raises Failure: status 1 when the call fails, 2 for a bad address or request, 3 when the node cannot be
     reached. Exits with 128 and the number of the signal that came.
     """
@@ -32,7 +38,7 @@ def ask(address: str, key: Path | None, call: Callable[[P2PSession, str], Awaita
     except ValueError as error:
         raise Failure(str(error)) from None
     secret_key = None if key is None else load_or_create(key)
-    status = asyncio.run(_until_signal(_ask(peer, secret_key, call)))
+    status = asyncio.run(_until_signal(_ask(peer, secret_key, call, lacks)))
     if status:
         raise SystemExit(status)
 
@@ -60,13 +66,8 @@ async def _until_signal(work: Awaitable[None]) -> int:
     return status
 
 
-async def _ask(
-    peer: NodeAddress, secret_key: bytes | None, call: Callable[[P2PSession, str], Awaitable[None]]
-) -> None:
-    first = peer.socket_addresses[0]
-    here, everywhere = ("[::1]:0", "[::]:0") if first.startswith("[") else ("127.0.0.1:0", "0.0.0.0:0")
-    listen = here if is_loopback(first) else everywhere
-    session = P2PSession(listen=listen, secret_key=secret_key)
+async def _ask(peer: NodeAddress, secret_key: bytes | None, call: Call, lacks: str) -> None:
+    session = P2PSession(listen=listen_for(peer), secret_key=secret_key)
     try:
         try:
             await session.start()
@@ -77,7 +78,7 @@ async def _ask(
         try:
             await call(session, peer.node_id)
         except MissingCapabilityError:
-            raise Failure("the node serves no inference: it does not advertise it", FAILED) from None
+            raise Failure(lacks, FAILED) from None
         except LocalProtocolError as error:
             raise Failure(str(error)) from None
         except GateError as error:

@@ -7,7 +7,16 @@ from pathlib import Path
 import click
 
 from gate_p2p.cli.failure import Failure
-from gate_p2p.cli.options import check_dialable, name_options, node_options, read_listen, read_names
+from gate_p2p.cli.options import (
+    check_dialable,
+    listen_for,
+    name_options,
+    node_options,
+    read_listen,
+    read_names,
+)
+
+IDLE_STREAMS = 4
 
 
 @click.command("daemon")
@@ -21,6 +30,11 @@ from gate_p2p.cli.options import check_dialable, name_options, node_options, rea
     "--keep-trying", is_flag=True, help="Dial on when the first dial fails, instead of exiting with 3."
 )
 @click.option(
+    "--register",
+    is_flag=True,
+    help="Ask the relay for a domain after each handshake, and print it. Its addresses are the relay's.",
+)
+@click.option(
     "--https-target",
     metavar="HOST:PORT",
     help="The TLS server that the relay's HTTPS visitors of this node are led to.",
@@ -28,10 +42,9 @@ from gate_p2p.cli.options import check_dialable, name_options, node_options, rea
 @click.option(
     "--idle-streams",
     type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
     metavar="N",
-    help="How many streams for visitors to keep ready at the relay; goes with --https-target.",
+    help="How many streams for visitors to keep ready at the relay; goes with --https-target. "
+    f"Default: {IDLE_STREAMS}.",
 )
 @click.option(
     "--upstream",
@@ -51,10 +64,11 @@ def command(
     relay: str,
     listen: str | None,
     keep_trying: bool,
+    register: bool,
     upstream: str | None,
     upstream_key_file: Path | None,
     https_target: str | None,
-    idle_streams: int,
+    idle_streams: int | None,
     advertise: str | None,
     key: Path | None,
     suffix: str,
@@ -65,17 +79,19 @@ def command(
 ) -> None:
     """Run a private node that keeps a control connection to its relay, until SIGINT or SIGTERM.
 
-    Its own address is the first line of standard output. A lost connection is dialled again, with growing
-    pauses. With --allow it serves DNS challenges too, from memory, as a relay does.
+    Its own address is the first line of standard output; with --register its domain is the next. A lost
+    connection is dialled again, with growing pauses. With --allow it serves DNS challenges too, from memory,
+    as a relay does.
 
     \b
     Examples:
       gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key
-      gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key --https-target 127.0.0.1:8443
+      gate-p2p daemon --relay <id>@203.0.113.7:31145 --key daemon.key --register \\
+        --https-target 127.0.0.1:8443
       gate-p2p daemon --relay <id>@203.0.113.7:31145 --upstream http://127.0.0.1:8000/v1
       gate-p2p daemon --relay <id>@127.0.0.1:31145 --keep-trying --json
     """
-    from gate_p2p.address import NodeAddress, is_loopback
+    from gate_p2p.address import NodeAddress
     from gate_p2p.cli.keyfile import load_or_create
     from gate_p2p.cli.node import Beside, run_node
     from gate_p2p.cli.output import set_up_logging
@@ -89,13 +105,10 @@ def command(
     names = read_names(suffix, allow, dns_delay)
     if advertise is not None:
         advertise = read_listen("--advertise", advertise, port_zero=False)
+    if dns_delay and not allow:
+        raise Failure("--dns-delay goes with --allow PEER=DOMAIN")
     if listen is None:
-        first = relay_address.socket_addresses[0]
-        version_6 = first.startswith("[")
-        if is_loopback(first):
-            listen = "[::1]:0" if version_6 else "127.0.0.1:0"
-        else:
-            listen = "[::]:0" if version_6 else "0.0.0.0:0"  # loopback reaches no other host
+        listen = listen_for(relay_address)
     else:
         listen = read_listen("--listen", listen, port_zero=True)
         check_dialable(listen, advertise)
@@ -103,7 +116,10 @@ def command(
     if https_target is not None:
         from gate_p2p.cli.https import TargetOf, read_target
 
-        beside.append(TargetOf(relay_address.node_id, read_target(https_target), idle_streams))
+        idle = IDLE_STREAMS if idle_streams is None else idle_streams
+        beside.append(TargetOf(relay_address.node_id, read_target(https_target), idle))
+    elif idle_streams is not None:
+        raise Failure("--idle-streams goes with --https-target HOST:PORT")
     if (serving := read_upstream(upstream, upstream_key_file)) is not None:
         beside.append(serving)
     set_up_logging(verbose)
@@ -116,4 +132,11 @@ def command(
         "suffix": names.suffix,
         "allowed": names.allowed,
     }
-    run_node(config, as_json=as_json, relay=relay_address, keep_trying=keep_trying, beside=beside)
+    run_node(
+        config,
+        as_json=as_json,
+        relay=relay_address,
+        keep_trying=keep_trying,
+        register=register,
+        beside=beside,
+    )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,9 +18,12 @@ from gate_p2p.cli.secret import read_secret
 if TYPE_CHECKING:
     from gate_p2p.dns.backend import AddressPublisher
     from gate_p2p.dns.cloudflare import CloudflareBackend
-    from gate_p2p.dns.handler import DomainRegistrar
+    from gate_p2p.dns.journal import Journal
     from gate_p2p.dns.leasing import LeasingHandler
+    from gate_p2p.dns.registrar import PublishingRegistrar
     from gate_p2p.dns.rfc2136 import Rfc2136Backend
+
+_log = logging.getLogger("gate_p2p.cli")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,16 +31,50 @@ TSIG_VARIABLE = "GATE_TSIG_KEY"
 TOKEN_VARIABLE = "GATE_CLOUDFLARE_TOKEN"
 
 
-class Dns(NamedTuple):
-    """What a session is given: the handler, and a registrar where addresses are to be published."""
+class Dns:
+    """What a session is given: the handler, and a registrar where addresses are to be published.
 
-    handler: LeasingHandler
-    registrar: DomainRegistrar | None
+    `async with` it around the session: leases run inside of it, and what is left is removed at its end.
+    """
+
+    def __init__(
+        self,
+        handler: LeasingHandler,
+        registrar: PublishingRegistrar | None,
+        journal: Journal | None,
+        *,
+        in_memory: bool,
+    ) -> None:
+        self.handler = handler
+        self.registrar = registrar
+        self._journal = journal
+        self._in_memory = in_memory
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Dns:
+        if self._journal is not None:
+            self._stack.callback(self._journal.close)
+        elif not self._in_memory:
+            _log.warning("a crash would leave DNS records behind: --dns-journal FILE has them removed later")
+        await self._stack.enter_async_context(self.handler)  # ends last: the service is the registrar's too
+        if self.registrar is not None:
+            await self._stack.enter_async_context(self.registrar)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
 
 
 def dns_options(command: F) -> F:
-    """Where records go (--rfc2136, --cloudflare, ...), --dns-server, --dns-wait and --publish-address."""
+    """Where records go (--rfc2136, --cloudflare, ...), --dns-journal, --dns-wait and --publish-address."""
     for option in (
+        click.option(
+            "--dns-journal",
+            type=click.Path(path_type=Path),
+            metavar="FILE",
+            help="Note here what stands in the zone, so that after a crash the next start removes it. "
+            "Made when absent; goes with --rfc2136 or --cloudflare.",
+        ),
         click.option(
             "--publish-address",
             multiple=True,
@@ -89,21 +128,35 @@ def make_dns(options: Mapping[str, Any], *, suffix: str, delays: Mapping[str, fl
     _check(options, delays)
     handler: LeasingHandler
     publisher: AddressPublisher
+    journal: Journal | None = None
+    in_zone = options["rfc2136"] is not None or _wants_cloudflare(options)
     try:
-        if options["rfc2136"] is not None:
-            publisher = rfc2136 = _rfc2136(options)
-            handler = LeasingHandler(rfc2136)
-        elif _wants_cloudflare(options):
-            publisher = cloudflare = _cloudflare(options)
-            handler = LeasingHandler(cloudflare)
+        if in_zone:
+            backend = _rfc2136(options) if options["rfc2136"] is not None else _cloudflare(options)
+            if options["dns_journal"] is not None:
+                journal = _journal(options["dns_journal"])
+            handler = LeasingHandler(backend, journal=journal)
+            publisher = backend
         else:
             handler = memory = MemoryDnsHandler(delays=delays)
             publisher = memory.backend
-        published = options["publish_address"]
-        registrar = PublishingRegistrar(publisher, suffix, published) if published else None
+        registrar = None
+        if published := options["publish_address"]:
+            registrar = PublishingRegistrar(publisher, suffix, published, journal=journal)
     except ValueError as error:
         raise Failure(str(error)) from None
-    return Dns(handler, registrar)
+    return Dns(handler, registrar, journal, in_memory=not in_zone)
+
+
+def _journal(path: Path) -> Journal:
+    from gate_p2p.dns.journal import Journal
+
+    try:
+        return Journal(path)
+    except OSError as error:
+        raise Failure(f"--dns-journal {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise Failure(f"--dns-journal: {error}") from None
 
 
 def _wants_cloudflare(options: Mapping[str, Any]) -> bool:
@@ -120,7 +173,7 @@ def _check(options: Mapping[str, Any], delays: Mapping[str, float]) -> None:
             if options[name] is not None:
                 raise Failure(f"{_option(name)} goes with --rfc2136 IP:PORT")
     if not rfc2136 and not _wants_cloudflare(options):
-        for name in ("dns_server", "dns_wait"):
+        for name in ("dns_server", "dns_wait", "dns_journal"):
             if options[name] not in {None, ()}:
                 raise Failure(f"{_option(name)} goes with --rfc2136 or --cloudflare")
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gate_p2p.cli.failure import Failure
-from gate_p2p.cli.options import timeout_option
+from gate_p2p.cli.options import key_option, timeout_option
 
 if TYPE_CHECKING:
     from gate_p2p.session.inference import InferenceCall
@@ -25,12 +25,7 @@ if TYPE_CHECKING:
     default=None,
     help="Print the answer as it comes, which is the default, or when it is whole.",
 )
-@click.option(
-    "--key",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
-)
+@key_option
 @timeout_option
 @click.option("--json", "as_json", is_flag=True, help="Print every object of the answer, one a line.")
 def command(
@@ -54,7 +49,7 @@ def command(
       gate-p2p infer <id>@203.0.113.9:31146 --model tiny --no-stream --json Hello
       echo '{"model": "tiny", "messages": [], "n": 1}' | gate-p2p infer <id>@203.0.113.9:31146 -
     """
-    from gate_p2p.cli.ask import ask
+    from gate_p2p.cli.ask import NO_INFERENCE, ask
 
     if prompt == ("-",):
         request = _read_request()
@@ -70,7 +65,7 @@ def command(
     async def call(session: P2PSession, peer_id: str) -> None:
         await _print(session.infer(peer_id, request, timeout), as_json)
 
-    ask(address, key, call)
+    ask(address, key, call, lacks=NO_INFERENCE)
 
 
 async def _print(answer: InferenceCall, as_json: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gate_p2p.cli.options import timeout_option
+from gate_p2p.cli.options import key_option, timeout_option
 
 if TYPE_CHECKING:
     from gate_p2p.session.session import P2PSession
@@ -15,12 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("models")
 @click.argument("address")
-@click.option(
-    "--key",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
-)
+@key_option
 @timeout_option
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer, one JSON object.")
 def command(address: str, key: Path | None, timeout: float | None, as_json: bool) -> None:
@@ -33,7 +28,7 @@ def command(address: str, key: Path | None, timeout: float | None, as_json: bool
       gate-p2p models <id>@203.0.113.9:31146
       gate-p2p models <id>@203.0.113.9:31146 --json
     """
-    from gate_p2p.cli.ask import ask
+    from gate_p2p.cli.ask import NO_INFERENCE, ask
 
     async def call(session: P2PSession, peer_id: str) -> None:
         import json
@@ -53,4 +48,4 @@ def command(address: str, key: Path | None, timeout: float | None, as_json: bool
         names = [model.get("id") if isinstance(model, dict) else model for model in models]
         write("".join(f"{one_line(name)}\n" for name in names if isinstance(name, str)))
 
-    ask(address, key, call)
+    ask(address, key, call, lacks=NO_INFERENCE)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
 from gate_p2p.address import NodeAddress
 from gate_p2p.cli.failure import UNREACHABLE, Failure
 from gate_p2p.cli.output import Output
+from gate_p2p.cli.registration import registering
 from gate_p2p.core import CloseCode
 from gate_p2p.session.session import P2PSession
 from gate_p2p.transport import BindError, TransportError
@@ -28,21 +29,19 @@ def run_node(
     as_json: bool,
     relay: NodeAddress | None = None,
     keep_trying: bool = False,
+    register: bool = False,
     beside: Sequence[Beside] = (),
-    at_end: Callable[[], Awaitable[None]] | None = None,
+    within: AbstractAsyncContextManager[object] | None = None,
 ) -> None:
     """Run a session with these arguments of P2PSession. Raises Failure (status 3: bind, unreachable).
 
-    `beside`: each entered once the session runs, left before it closes. `at_end`: awaited when the session is
-    closed, in the same loop.
+    `register`: ask the relay for a domain after each handshake. `beside`: each entered once the session runs,
+    left before it closes. `within`: entered before the session starts, left when it is closed.
     """
 
     async def run() -> None:
-        try:
-            await _run(config, as_json, relay, keep_trying, beside)
-        finally:
-            if at_end is not None:
-                await at_end()
+        async with within or nullcontext():
+            await _run(config, as_json, relay, keep_trying, register, beside)
 
     asyncio.run(run())
 
@@ -52,6 +51,7 @@ async def _run(
     as_json: bool,
     relay: NodeAddress | None,
     keep_trying: bool,
+    register: bool,
     beside: Sequence[Beside],
 ) -> None:
     stop = asyncio.Event()
@@ -72,6 +72,9 @@ async def _run(
                 more |= await stack.enter_async_context(enter(session))
             output.listening(session.node_addr(), more)
             if relay is not None:
+                if register:
+                    asking = registering(session, relay.node_id, output.registered)
+                    await stack.enter_async_context(asking)
                 peer = await session.add_peer(relay, keep_trying=keep_trying)
                 if not keep_trying:
                     await _first_attempt(peer.first_attempt(), stop)

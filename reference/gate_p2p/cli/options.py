@@ -6,11 +6,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gate_p2p.cli.failure import Failure
+
+if TYPE_CHECKING:
+    from gate_p2p.address import NodeAddress
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -105,6 +108,25 @@ def timeout_option(command: F) -> F:
     )(command)
 
 
+def listen_for(peer: NodeAddress) -> str:
+    """Where a node listens that only dials this one: loopback reaches no other host."""
+    from gate_p2p.address import is_loopback
+
+    first = peer.socket_addresses[0]
+    here, everywhere = ("[::1]:0", "[::]:0") if first.startswith("[") else ("127.0.0.1:0", "0.0.0.0:0")
+    return here if is_loopback(first) else everywhere
+
+
+def key_option(command: F) -> F:
+    """--key."""
+    return click.option(
+        "--key",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
+    )(command)
+
+
 def name_options(command: F) -> F:
     """--suffix, --allow, --dns-delay."""
     for option in (
@@ -140,12 +162,7 @@ def node_options(command: F) -> F:
         click.option(
             "--json", "as_json", is_flag=True, help="Write events to standard output, one JSON object a line."
         ),
-        click.option(
-            "--key",
-            type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Secret key, 32 bytes; made when absent. Without it the node has a new id each time.",
-        ),
+        key_option,
         click.option(
             "--advertise",
             metavar="IP:PORT",

@@ -51,6 +51,7 @@ class Output:
     def __init__(self, *, as_json: bool, on_gone: Callable[[], None]) -> None:
         self._as_json = as_json
         self._on_gone = on_gone
+        self._domain: str | None = None
 
     def listening(self, address: NodeAddress, more: Mapping[str, str]) -> None:
         """The first line of standard output; as JSON it says `more`."""
@@ -59,6 +60,14 @@ class Output:
             self._write(json.dumps(line))
         else:
             self._write(str(address))
+
+    def registered(self, relay_id: str, domain: str) -> None:
+        """The relay gave us this domain: as JSON each time, else when it is another than before."""
+        if self._as_json:
+            self._write(json.dumps({"event": "registered", "peer": relay_id, "domain": domain}))
+        elif domain != self._domain:
+            self._write(domain)
+        self._domain = domain
 
     def event(self, event: SessionEvent) -> None:
         """An event of the session; the log has it as well."""

@@ -49,7 +49,8 @@ def command(
       gate-p2p relay
       gate-p2p relay --listen 0.0.0.0:31145 --advertise 203.0.113.7:31145 --key relay.key
       gate-p2p relay --https 0.0.0.0:443 --suffix nodes.example.org
-      gate-p2p relay --rfc2136 127.0.0.1:53 --tsig-key-file acme.key --suffix nodes.example.org
+      gate-p2p relay --rfc2136 127.0.0.1:53 --tsig-key-file acme.key --suffix nodes.example.org \\
+        --dns-journal relay.journal
       gate-p2p relay --allow '*=conformance.test' --dns-delay slow.conformance.test=6.5 --json
     """
     from gate_p2p.cli.keyfile import load_or_create
@@ -78,4 +79,4 @@ def command(
         "suffix": names.suffix,
         "allowed": names.allowed,
     }
-    run_node(config, as_json=as_json, beside=beside, at_end=made.handler.aclose)
+    run_node(config, as_json=as_json, beside=beside, within=made)

@@ -8,8 +8,16 @@
 from __future__ import annotations
 
 from gate_p2p.dns.backend import AddressPublisher, TxtBackend
-from gate_p2p.dns.errors import DnsNotVisible, DnsRefused, DnsUnavailable, TooManyValues
+from gate_p2p.dns.errors import (
+    DnsNotVisible,
+    DnsRefused,
+    DnsUnavailable,
+    TooManyNames,
+    TooManyRecords,
+    TooManyValues,
+)
 from gate_p2p.dns.handler import DnsChallengeError, DnsChallengeHandler, DomainRegistrar
+from gate_p2p.dns.journal import Journal
 from gate_p2p.dns.leases import Leases, TxtRecord
 from gate_p2p.dns.leasing import LeasingHandler
 from gate_p2p.dns.memory import MemoryDnsHandler
@@ -23,10 +31,13 @@ __all__ = [
     "DnsRefused",
     "DnsUnavailable",
     "DomainRegistrar",
+    "Journal",
     "Leases",
     "LeasingHandler",
     "MemoryDnsHandler",
     "PublishingRegistrar",
+    "TooManyNames",
+    "TooManyRecords",
     "TooManyValues",
     "TxtBackend",
     "TxtRecord",

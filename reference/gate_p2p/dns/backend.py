@@ -45,10 +45,14 @@ class AddressPublisher(Protocol):
     async def publish_addresses(self, domain: str, addresses: Sequence[str]) -> None:
         """Return when every authoritative server answers with exactly these addresses (DR-03).
 
-        `addresses`: IPv4 and IPv6 texts. Raises DnsChallengeError, and ValueError for what is no address.
+        `addresses`: IPv4 and IPv6 texts. Raises DnsChallengeError (DnsRefused where nothing was changed), and
+        ValueError for what is no address.
         """
         ...
 
     async def withdraw_addresses(self, domain: str) -> None:
-        """Remove the A and AAAA records of the domain; none there is no error. Raises DnsChallengeError."""
+        """Remove the A and AAAA records of the domain; none there is no error. Raises DnsChallengeError.
+
+        Returns when that is done at the server that takes changes: behind a wildcard the name still resolves.
+        """
         ...

@@ -10,14 +10,15 @@ import asyncio
 import ipaddress
 import logging
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from gate_p2p.dns.addresses import IpAddress, PublishesAddresses
 from gate_p2p.dns.backend import CHALLENGE_PREFIX, TTL
 from gate_p2p.dns.cloudflare_api import API, CloudflareApi, CloudflareError
-from gate_p2p.dns.errors import DnsRefused
-from gate_p2p.dns.propagation import DEADLINE, Expected, Propagation, expect_addresses, expect_txt
+from gate_p2p.dns.errors import DnsRefused, DnsUnavailable
+from gate_p2p.dns.propagation import DEADLINE, Expected, Propagation, expect_txt
 from gate_p2p.dns.servers import DNS_PORT, NameServer, listed, resolve
 
 _log = logging.getLogger("gate_p2p.dns")
@@ -30,6 +31,8 @@ NO_ZONE: Final = frozenset({1001, 7003})
 """The zone whose id we kept is gone."""
 KEPT_ZONES: Final = 1024
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Zone:
@@ -39,7 +42,7 @@ class Zone:
     servers: tuple[str, ...]
 
 
-class CloudflareBackend:
+class CloudflareBackend(PublishesAddresses):
     """Sets and removes records through Cloudflare's API, and asks the zone's servers whether they show them.
 
     `servers`: `ip:port` of every authoritative server; without any, those that the API names are asked at
@@ -71,7 +74,7 @@ class CloudflareBackend:
 
     async def wait(self, domain: str, txt_value: str) -> None:
         """See `TxtBackend`."""
-        await self._wait(domain, expect_txt(domain, txt_value))
+        await self._shown(domain, expect_txt(domain, txt_value))
 
     async def delete(self, domain: str, txt_value: str) -> None:
         """See `TxtBackend`."""
@@ -85,31 +88,28 @@ class CloudflareBackend:
 
     # -- A and AAAA
 
-    async def publish_addresses(self, domain: str, addresses: Sequence[str]) -> None:
-        """See `AddressPublisher`; what is missing is made before what is too much goes."""
-        if not addresses:
-            raise ValueError("there is no address to publish")
-        await self._set_addresses(domain, addresses)
-
-    async def withdraw_addresses(self, domain: str) -> None:
-        """See `AddressPublisher`."""
-        await self._set_addresses(domain, ())
-
-    async def _set_addresses(self, domain: str, texts: Sequence[str]) -> None:
-        ips = [ipaddress.ip_address(text) for text in texts]
+    async def _set_addresses(self, domain: str, ips: Sequence[IpAddress]) -> None:
+        """What is missing is made before what is too much goes."""
         there = {
             str(ipaddress.ip_address(record["content"])): record["id"]
             for kind in ("A", "AAAA")
             for record in await self._records(domain, domain, kind)
         }
         wanted = {str(ip): "A" if ip.version == 4 else "AAAA" for ip in ips}
-        for text, kind in wanted.items():
-            if text not in there:
-                await self._create(domain, domain, kind, text)
-        for text, record_id in there.items():
-            if text not in wanted:
-                await self._delete(domain, record_id)
-        await self._wait(domain, expect_addresses(domain, ips))
+        changed = False
+        try:
+            for text, kind in wanted.items():
+                if text not in there:
+                    await self._create(domain, domain, kind, text)
+                    changed = True
+            for text, record_id in there.items():
+                if text not in wanted:
+                    await self._delete(domain, record_id)
+                    changed = True
+        except DnsRefused:
+            if changed:
+                raise DnsUnavailable from None
+            raise
 
     # -- records
 
@@ -132,8 +132,9 @@ class CloudflareBackend:
 
     async def _records(self, domain: str, name: str, kind: str) -> list[dict[str, str]]:
         """The records of one name and type; what else the API may list is left out."""
-        zone = await self._zone(domain)
-        rows = await self._api.pages(f"/zones/{zone.id}/dns_records", {"type": kind, "name.exact": name})
+        rows = await self._in_zone(
+            domain, lambda records: self._api.pages(records, {"type": kind, "name.exact": name})
+        )
         return [
             row
             for row in rows
@@ -143,13 +144,22 @@ class CloudflareBackend:
         ]
 
     async def _call(self, domain: str, method: str, path: str, **more: Any) -> None:
-        zone = await self._zone(domain)
-        try:
-            await self._api.call(method, f"/zones/{zone.id}/dns_records{path}", **more)
-        except CloudflareError as error:
-            if error.codes & NO_ZONE:
+        await self._in_zone(domain, lambda records: self._api.call(method, records + path, **more))
+
+    async def _in_zone(self, domain: str, call: Callable[[str], Awaitable[T]]) -> T:
+        """The outcome of `call(path of the zone's records)`; made again where the zone we kept is gone."""
+        kept = domain in self._zones
+        while True:
+            zone = await self._zone(domain)
+            try:
+                return await call(f"/zones/{zone.id}/dns_records")
+            except CloudflareError as error:
+                if not error.codes & NO_ZONE:
+                    raise
                 self._zones.pop(domain, None)
-            raise
+                if not kept:
+                    raise
+                kept = False
 
     # -- zones
 
@@ -176,7 +186,7 @@ class CloudflareBackend:
             self._zones.popitem(last=False)
         return zone
 
-    async def _wait(self, domain: str, expected: Sequence[Expected]) -> None:
+    async def _shown(self, domain: str, expected: Sequence[Expected]) -> None:
         if not self._propagation.deadline:
             return
         servers: Sequence[NameServer] = self._listed

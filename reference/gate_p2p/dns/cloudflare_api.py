@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import httpx
 
-from gate_p2p.address import is_loopback
+from gate_p2p.address import is_this_machine
 from gate_p2p.dns.errors import DnsRefused, DnsUnavailable
 
 _log = logging.getLogger("gate_p2p.dns")
@@ -46,11 +46,15 @@ class CloudflareApi:
         if not (token.isascii() and token.isprintable() and token) or " " in token:
             raise ValueError("the Cloudflare token is empty, or holds characters that no token has")
         url = httpx.URL(base_url)
-        if url.scheme != "https" and not (url.scheme == "http" and _is_here(url.host)):
+        here = is_this_machine(url.host)
+        if url.scheme != "https" and not (url.scheme == "http" and here):
             raise ValueError(f"{base_url} would send the token unencrypted: expected https")
         self._base_url = base_url.rstrip("/")
         self._client = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {token}"}, timeout=timeout, follow_redirects=False
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=timeout,
+            follow_redirects=False,
+            trust_env=not here,  # a proxy of the environment does not reach this machine's loopback
         )
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
@@ -107,13 +111,6 @@ class CloudflareApi:
                 return rows
         _log.error("Cloudflare, GET %s: more than %d pages", path, MAX_PAGES)
         raise DnsUnavailable
-
-
-def _is_here(host: str) -> bool:
-    try:
-        return is_loopback(f"[{host}]:0" if ":" in host else f"{host}:0")
-    except ValueError:
-        return host == "localhost"
 
 
 def _retry_after(response: httpx.Response) -> float | None:

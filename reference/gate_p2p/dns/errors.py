@@ -18,6 +18,20 @@ class TooManyValues(DnsChallengeError):
         )
 
 
+class TooManyRecords(DnsChallengeError):
+    """There are as many records of all peers together as this node keeps."""
+
+    def __init__(self) -> None:
+        super().__init__("this node keeps no more DNS records: try again later", FailureCode.QUOTA)
+
+
+class TooManyNames(DnsChallengeError):
+    """There are as many registered names of all peers together as this node gives."""
+
+    def __init__(self) -> None:
+        super().__init__("this node has no name left", FailureCode.QUOTA)
+
+
 class DnsRefused(DnsChallengeError):
     """The DNS service said no, and has changed nothing: key, token, zone or policy is wrong."""
 

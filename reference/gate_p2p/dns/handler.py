@@ -40,7 +40,10 @@ class DnsChallengeHandler(Protocol):
 
 @runtime_checkable
 class WatchesPeers(Protocol):
-    """What a handler has beside, if it wants to know which peers are here: leases need it (DC-15)."""
+    """What a handler or registrar has beside, if it wants to know which peers are here, as leases do (DC-15).
+
+    What it raises is logged, and harms no connection.
+    """
 
     def peer_connected(self, peer_id: str) -> None:
         """A control connection with this peer is established; told again for each further one."""

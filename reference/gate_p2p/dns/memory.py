@@ -51,7 +51,7 @@ class MemoryDnsHandler(LeasingHandler):
 
     def _forget_expired(self) -> None:
         for record in self._leases.expired():  # of all names: nobody may ever ask for a forgotten one
-            self._leases.release(record.owner, record.domain, record.value)
+            self._release(record.owner, record.domain, record.value)
             self._log_removal(record.domain, record.value, record.owner, "expired, created")
 
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -18,6 +17,7 @@ import dns.rcode
 import dns.tsig
 import dns.update
 
+from gate_p2p.dns.addresses import IpAddress, PublishesAddresses
 from gate_p2p.dns.backend import TTL
 from gate_p2p.dns.errors import DnsRefused, DnsUnavailable
 from gate_p2p.dns.propagation import (
@@ -25,7 +25,6 @@ from gate_p2p.dns.propagation import (
     Expected,
     Propagation,
     challenge_name,
-    expect_addresses,
     expect_txt,
 )
 from gate_p2p.dns.servers import (
@@ -52,7 +51,7 @@ class Unsigned(dns.exception.FormError):
     """The answer has no signature."""
 
 
-class Rfc2136Backend:
+class Rfc2136Backend(PublishesAddresses):
     """Sends updates to the primary of a zone over TCP, and asks the zone's servers whether they show them.
 
     `primary`: `ip:port`. `zone`: found by asking the primary when None. `servers`: `ip:port` of every
@@ -93,7 +92,7 @@ class Rfc2136Backend:
 
     async def wait(self, domain: str, txt_value: str) -> None:
         """See `TxtBackend`."""
-        await self._wait(expect_txt(domain, txt_value))
+        await self._shown(domain, expect_txt(domain, txt_value))
 
     async def delete(self, domain: str, txt_value: str) -> None:
         """See `TxtBackend`."""
@@ -105,18 +104,8 @@ class Rfc2136Backend:
 
     # -- A and AAAA
 
-    async def publish_addresses(self, domain: str, addresses: Sequence[str]) -> None:
-        """See `AddressPublisher`; one update exchanges all addresses at once."""
-        if not addresses:
-            raise ValueError("there is no address to publish")
-        await self._set_addresses(domain, addresses)
-
-    async def withdraw_addresses(self, domain: str) -> None:
-        """See `AddressPublisher`."""
-        await self._set_addresses(domain, ())
-
-    async def _set_addresses(self, domain: str, texts: Sequence[str]) -> None:
-        ips = [ipaddress.ip_address(text) for text in texts]
+    async def _set_addresses(self, domain: str, ips: Sequence[IpAddress]) -> None:
+        """One update exchanges all addresses at once."""
         name = dns.name.from_text(domain)
 
         def change(update: dns.update.UpdateMessage) -> None:
@@ -126,7 +115,6 @@ class Rfc2136Backend:
                 update.add(name, TTL, "A" if ip.version == 4 else "AAAA", str(ip))
 
         await self._update(name, change)
-        await self._wait(expect_addresses(domain, ips))
 
     # -- both
 
@@ -155,10 +143,14 @@ class Rfc2136Backend:
                 )
             if not response.had_tsig:  # newer versions of dnspython see that themselves
                 raise Unsigned
-        except (dns.tsig.PeerError, dns.tsig.BadSignature) as error:
+        except dns.tsig.PeerError as error:
             # an unknown key, a wrong secret, a wrong clock; with knot also a type that is not allowed
             _log.error("DNS server %s refuses the TSIG key for %s: %s", server, name, error)
             raise DnsRefused from None
+        except dns.tsig.BadSignature as error:
+            # of its answer: who changed that is not known, nor whether the update was made
+            _log.error("DNS server %s, update of %s: a wrong signature: %s", server, name, error)
+            raise DnsUnavailable from None
         except dns.exception.FormError as error:
             # with a server that does not know the zone or the key's name: a refusal that nobody has signed
             _log.error("DNS server %s, update of %s: %s; are zone and key right?", server, name, error)
@@ -177,7 +169,7 @@ class Rfc2136Backend:
             raise DnsRefused
         return True
 
-    async def _wait(self, expected: Sequence[Expected]) -> None:
+    async def _shown(self, domain: str, expected: Sequence[Expected]) -> None:
         if self._propagation.deadline:
             servers = self._listed or await self._authorities(expected[0].name)
             await self._propagation.wait(servers, expected)

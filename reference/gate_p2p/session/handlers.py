@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from gate_p2p.core import (
@@ -54,18 +55,20 @@ class Handlers:
     inference_places: InferencePlaces | None = None
     sni_supplies: Mapping[str, SniSupply] = field(default_factory=dict)
 
-    def tell_presence(self, event: SessionEvent, is_connected: Callable[[str], bool]) -> None:
-        """Have those know which peers are here who need to: the DNS handler, if it asks for that."""
-        gone = isinstance(event, PeerLost) and not is_connected(event.peer_id)
-        if gone and self.inference_places is not None:
-            self.inference_places.release(event.peer_id)
-        watcher: object = self.dns
-        if not isinstance(watcher, WatchesPeers):
-            return
-        if isinstance(event, PeerConnected):
-            watcher.peer_connected(event.peer_id)
-        elif gone:
-            watcher.peer_gone(event.peer_id)
+    def watchers(self, is_connected: Callable[[str], bool]) -> list[Callable[[SessionEvent], None]]:
+        """What lets those know which peers are here who need to.
+
+        DNS handler and registrar, if they ask for it; the places of inference connections lapse with a peer.
+        """
+        found: list[object] = [self.dns, self.registrar]
+        told: list[Callable[[SessionEvent], None]] = [
+            partial(_tell_presence, watcher, is_connected)
+            for watcher in found
+            if isinstance(watcher, WatchesPeers)
+        ]
+        if self.inference_places is not None:
+            told.append(partial(_release, self.inference_places, is_connected))
+        return told
 
     async def carry_out(self, request: Request, peer_id: str) -> Answer:
         """Carry out a request of the peer `peer_id`, which has passed the core's checks."""
@@ -118,3 +121,15 @@ class Handlers:
         except DnsChallengeError as error:
             return Answer(str(error) or "the registration failed", error.code)
         return Answer(domain=domain)
+
+
+def _release(places: InferencePlaces, is_connected: Callable[[str], bool], event: SessionEvent) -> None:
+    if isinstance(event, PeerLost) and not is_connected(event.peer_id):
+        places.release(event.peer_id)
+
+
+def _tell_presence(watcher: WatchesPeers, is_connected: Callable[[str], bool], event: SessionEvent) -> None:
+    if isinstance(event, PeerConnected):
+        watcher.peer_connected(event.peer_id)
+    elif isinstance(event, PeerLost) and not is_connected(event.peer_id):
+        watcher.peer_gone(event.peer_id)

@@ -307,7 +307,8 @@ class ControlLink:
                 return
             # whatever a handler raises, or says that cannot be sent, must neither end the stream nor stay
             # unanswered; a CancelledError here comes from something that the handler waited for
-            _log.exception("%s: the handler of %r failed", self.transport.remote_id, request)
+            kind, request_id = type(request).__name__, request.request_id  # the rest may be long
+            _log.exception("%s: the handler of %s %r failed", self.transport.remote_id, kind, request_id)
             self._answer(request, Answer("the handler failed"))
 
     def _answer(self, request: Request, answer: Answer) -> None:

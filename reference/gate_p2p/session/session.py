@@ -121,7 +121,7 @@ class P2PSession:
         self._closing: asyncio.Task[None] | None = None
         self._accepting: asyncio.Task[None] | None = None
         self._peers: dict[str, Peer] = {}
-        self._subscribers: list[Callable[[SessionEvent], None]] = []
+        self._subscribers = self._handlers.watchers(self._control.is_connected)
 
     @classmethod
     def builder(cls) -> SessionBuilder:
@@ -376,7 +376,6 @@ class P2PSession:
     def _tell(self, event: SessionEvent) -> None:
         if self._endpoint is None and isinstance(event, DialFailed):
             return  # closing: there is no next dial
-        self._handlers.tell_presence(event, self._control.is_connected)
         if supply := self._supplies.get(event.peer_id):
             supply.wake()
         if self._sni_pool is not None:

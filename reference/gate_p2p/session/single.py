@@ -22,7 +22,12 @@ async def run_stream(
     dns: DnsChallengeHandler | None = None,
     names: NamePolicy | None = None,
 ) -> Terminated:
-    """Speak Gate control on `transport` in `role` (`acceptor` or `dialer`) until it is over; returns why."""
+    """Speak Gate control on `transport` in `role` (`acceptor` or `dialer`) until it is over; returns why.
+
+    `names`: what peers may act for; raises ValueError where it is missing and there is a `dns`.
+    """
+    if dns is not None and names is None:
+        raise ValueError("whose names are they? Say with `names` what peers may act for")
 
     def in_flight() -> int:
         return link.connection.in_flight

@@ -28,11 +28,14 @@ def run(*arguments: str, stdin: bytes = b"", **env: str) -> subprocess.Completed
 
 
 class Node:
-    """A node that runs until it is stopped; `first`: its first line of standard output."""
+    """A node that runs until it is stopped; `first`: its first line of standard output.
 
-    def __init__(self, *arguments: str) -> None:
+    `before`: Python code that its process executes first.
+    """
+
+    def __init__(self, *arguments: str, before: str = "") -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gate_p2p.cli", *arguments],
+            [sys.executable, "-c", f"{before}\nfrom gate_p2p.cli import main\nmain()", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

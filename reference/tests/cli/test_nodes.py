@@ -75,6 +75,10 @@ def test_keygen_prints_the_id_that_the_relay_has_and_never_overwrites(tmp_path: 
     assert re.fullmatch("[0-9a-f]{64}", node_id)
     with Node("relay", "--key", str(key)) as relay:
         assert relay.first.startswith(f"{node_id}@")
+    as_json = run("keygen", str(tmp_path / "other.key"), "--json")
+    made_too = json.loads(as_json.stdout)
+    assert made_too["key"] == str(tmp_path / "other.key")
+    assert re.fullmatch("[0-9a-f]{64}", made_too["node_id"])
     again = run("keygen", str(key))
     assert (again.returncode, again.stdout) == (2, b"")
     assert again.stderr.count(b"\n") == 1

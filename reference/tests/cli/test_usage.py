@@ -10,6 +10,8 @@ import pytest
 
 from .process import environment, run
 
+RELAY = f"{'ab' * 32}@127.0.0.1:1"
+
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
@@ -28,6 +30,8 @@ from .process import environment, run
         (("relay", "--key", "/nowhere/at/all.key"), "cannot make the key file"),
         (("daemon", "--relay", "nonsense"), "no '@'"),
         (("daemon", "--relay", f"{'ab' * 32}@localhost:1"), "host names are not looked up"),
+        (("daemon", "--relay", RELAY, "--idle-streams", "2"), "goes with --https-target"),
+        (("daemon", "--relay", RELAY, "--dns-delay", "a.example=1"), "goes with --allow"),
         (("stdio",), "GATE_PEER_ID"),
     ],
 )
@@ -40,7 +44,7 @@ def test_wrong_usage_is_one_line_and_status_2(arguments: tuple[str, ...], words:
     assert words in failed.stderr.decode()
 
 
-@pytest.mark.parametrize("command", ["relay", "daemon", "keygen", "stdio"])
+@pytest.mark.parametrize("command", ["relay", "daemon", "dns-challenge", "keygen", "stdio"])
 def test_each_command_has_help_with_examples(command: str) -> None:
     shown = run(command, "--help")
     assert shown.returncode == 0
@@ -50,7 +54,7 @@ def test_each_command_has_help_with_examples(command: str) -> None:
 
 def test_the_group_lists_its_commands_and_knows_no_others() -> None:
     shown = run("--help")
-    assert all(name in shown.stdout for name in (b"relay", b"daemon", b"keygen", b"stdio"))
+    assert all(name in shown.stdout for name in (b"relay", b"daemon", b"dns-challenge", b"stdio"))
     assert run("--version").stdout.startswith(b"gate-p2p, version ")
     assert run("nonsense").returncode == 2
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from gate_p2p.dns.journal import Journal
+
 from ..cli.process import Node, environment, run
 from .knot import free_port
 from .test_tsig import BIND, SECRET
@@ -31,6 +33,7 @@ def secret_file(directory: Path, content: str, mode: int = 0o600) -> str:
         (("--zone", "a.example"), "goes with --rfc2136"),
         (("--tsig-key-file", "key"), "goes with --rfc2136"),
         (("--dns-wait", "5"), "goes with --rfc2136 or --cloudflare"),
+        (("--dns-journal", "relay.journal"), "goes with --rfc2136 or --cloudflare"),
         (("--dns-server", "127.0.0.1:53"), "goes with --rfc2136 or --cloudflare"),
         (("--cloudflare", "--dns-delay", "a.example=1"), "in memory"),
         (("--cloudflare",), "GATE_CLOUDFLARE_TOKEN"),
@@ -89,6 +92,22 @@ def test_a_secret_that_everybody_can_read_is_refused(tmp_path: Path) -> None:
     assert stat.S_IMODE(Path(path).stat().st_mode) == 0o644
 
 
+def test_a_journal_that_cannot_be_had_is_one_line_and_status_2(tmp_path: Path) -> None:
+    other, journal = tmp_path / "other", tmp_path / "journal"
+    other.write_bytes(b"precious")
+    taken = Journal(journal)
+    for path, words in (
+        (tmp_path / "missing" / "journal", "No such file or directory"),
+        (other, "is no DNS journal"),
+        (journal, "another process has it open"),
+    ):
+        failed = run("relay", "--cloudflare", "--dns-journal", str(path), GATE_CLOUDFLARE_TOKEN=TOKEN)
+        assert (failed.returncode, failed.stderr.count(b"\n")) == (2, 1)
+        assert failed.stderr.startswith(b"gate-p2p: --dns-journal")
+        assert words in failed.stderr.decode()
+    taken.close()
+
+
 @pytest.mark.parametrize("missing", ["dns", "httpx"])
 @pytest.mark.parametrize("options", [["--rfc2136", "127.0.0.1:53"], ["--cloudflare"]])
 def test_a_missing_extra_is_named_in_one_line(missing: str, options: list[str]) -> None:
@@ -124,4 +143,5 @@ def test_a_relay_starts_with_a_key_and_ends_in_order(
         status, _, log = relay.stop(signal.SIGTERM)
     assert status == 0
     assert "Traceback" not in log
+    assert log.count("a crash would leave DNS records behind") == 1
     assert SECRET not in log

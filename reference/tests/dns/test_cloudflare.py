@@ -31,7 +31,7 @@ NAME = f"_acme-challenge.{DOMAIN}"
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[CloudflareServer]:
     for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # of no concern to what is on this machine
     server = CloudflareServer()
     yield server
     server.close()
@@ -149,15 +149,59 @@ async def test_a_name_in_no_active_zone_is_a_refusal(dns: CloudflareBackend, dom
         await dns.add(domain, A)
 
 
-async def test_a_zone_that_was_made_anew_is_found_again(
+@pytest.mark.parametrize("change", ["add", "delete", "publish", "withdraw"])
+async def test_a_zone_that_was_made_anew_is_found_again_at_once(
+    server: CloudflareServer, dns: CloudflareBackend, change: str
+) -> None:
+    await dns.add(DOMAIN, A)
+    server.records.clear()
+    server.zones["private.example"] = "z9" * 16
+    server.put(NAME, f'"{A}"')
+    server.put(DOMAIN, "192.0.2.7", "A")
+    match change:
+        case "add":
+            await dns.add(DOMAIN, B)
+        case "delete":
+            await dns.delete(DOMAIN, A)
+        case "publish":
+            await dns.publish_addresses(DOMAIN, ["192.0.2.8"])
+        case "withdraw":
+            await dns.withdraw_addresses(DOMAIN)
+    assert (server.contents(NAME), server.contents(DOMAIN)) == {
+        "add": ([f'"{A}"', f'"{B}"'], ["192.0.2.7"]),
+        "delete": ([], ["192.0.2.7"]),
+        "publish": ([f'"{A}"'], ["192.0.2.8"]),
+        "withdraw": ([f'"{A}"'], []),
+    }[change]
+
+
+async def test_a_zone_that_is_found_and_yet_not_there_is_a_refusal(
     server: CloudflareServer, dns: CloudflareBackend
 ) -> None:
     await dns.add(DOMAIN, A)
-    server.zones["private.example"] = "z9" * 16
+    gone = Scripted(400, json.dumps(failure(7003, "Could not route")).encode())
+    listing = {"success": True, "result": [{"id": "z8" * 16, "name": DOMAIN, "status": "active"}]}
+    server.scripted += [gone, Scripted(200, json.dumps(listing).encode())]
     with pytest.raises(DnsRefused):
-        await dns.add(DOMAIN, B)
-    await dns.add(DOMAIN, B)
-    assert server.contents(NAME) == [f'"{A}"', f'"{B}"']
+        await dns.delete(DOMAIN, A)
+    assert server.contents(NAME) == [f'"{A}"']
+
+
+async def test_addresses_of_which_only_the_first_could_be_set_are_no_refusal(
+    server: CloudflareServer, dns: CloudflareBackend
+) -> None:
+    create = dns._create
+
+    async def refuse_the_second(domain: str, name: str, kind: str, content: str) -> None:
+        if kind == "AAAA":
+            raise DnsRefused
+        await create(domain, name, kind, content)
+
+    dns._create = refuse_the_second  # type: ignore[method-assign]
+    with pytest.raises(DnsUnavailable):
+        await dns.publish_addresses(DOMAIN, ["192.0.2.8", "2001:db8::1"])
+    with pytest.raises(DnsRefused):
+        await dns.publish_addresses(DOMAIN, ["2001:db8::1"])
 
 
 @pytest.mark.parametrize("token", ["", "two words", "tab\t", "umläut"])

@@ -4,65 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 
 import pytest
 
 from gate_p2p.dns import DnsChallengeError
 from gate_p2p.dns.errors import DnsRefused, DnsUnavailable
-from gate_p2p.dns.leases import Leases
-from gate_p2p.dns.leasing import FAREWELL, RETRY, LeasingHandler
+from gate_p2p.dns.expiry import RETRY
+from gate_p2p.dns.leasing import FAREWELL, LeasingHandler
 
-from ..session.memory import run
-
-ONE, TWO = "1" * 64, "2" * 64
-A, B, C = "a" * 43, "b" * 43, "c" * 43
-DOMAIN = "x.example"
-
-
-class Backend:
-    """A zone in memory. `failing`: what the next changes raise; `seconds`: what each change takes."""
-
-    def __init__(self) -> None:
-        self.zone: set[tuple[str, str]] = set()
-        self.changes: list[str] = []
-        self.failing: list[DnsChallengeError | None] = []
-        self.seconds = 0.0
-        self.visible_after = 0.0
-        self.closed = False
-
-    async def _change(self, what: str, carry_out: Callable[[], None]) -> None:
-        self.changes.append(what)
-        await asyncio.sleep(self.seconds)
-        if self.failing and (error := self.failing.pop(0)) is not None:
-            raise error
-        carry_out()
-
-    async def add(self, domain: str, txt_value: str) -> None:
-        await self._change(f"+{txt_value[0]}", lambda: self.zone.add((domain, txt_value)))
-
-    async def delete(self, domain: str, txt_value: str) -> None:
-        await self._change(f"-{txt_value[0]}", lambda: self.zone.discard((domain, txt_value)))
-
-    async def wait(self, domain: str, txt_value: str) -> None:
-        await asyncio.sleep(self.visible_after)
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-def scenario(
-    play: Callable[[Backend, LeasingHandler], Awaitable[None]], *, lease: float = 900, max_values: int = 16
-) -> Backend:
-    """Play on a new handler whose leases run on the loop's virtual clock."""
-    backend = Backend()
-
-    async def main() -> None:
-        clock = asyncio.get_running_loop().time
-        await play(backend, LeasingHandler(backend, Leases(lease=lease, max_values=max_values, clock=clock)))
-
-    run(main())
-    return backend
+from .zone_in_memory import DOMAIN, ONE, TWO, A, B, Backend, C, scenario
 
 
 def test_a_lease_that_runs_out_removes_the_value_by_itself() -> None:
@@ -236,15 +186,47 @@ def test_an_add_and_a_delete_of_one_value_never_overlap() -> None:
     assert scenario(play).changes == ["+a", "-a", "+a", "+a"]
 
 
-def test_a_challenge_that_is_cleaned_up_while_it_spreads_fails() -> None:
+def test_a_challenge_that_is_cleaned_up_while_it_spreads_fails_at_once() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        backend.visible_after = 60
+        creating = [asyncio.create_task(handler.create(ONE, DOMAIN, A)) for _ in range(2)]
+        other = asyncio.create_task(handler.create(TWO, DOMAIN, A))
+        await asyncio.sleep(10)
+        await handler.cleanup(ONE, DOMAIN, A)
+        assert asyncio.get_running_loop().time() == 10  # does not wait for the creation
+        for one in creating:
+            with pytest.raises(DnsChallengeError, match="cleaned up"):
+                await one
+        assert asyncio.get_running_loop().time() == 10
+        await other  # the record is still there for this one
+        assert asyncio.get_running_loop().time() == 60
+        assert not handler._spreading
+
+    scenario(play)
+
+
+def test_a_challenge_that_could_not_be_cleaned_up_goes_on_spreading() -> None:
     async def play(backend: Backend, handler: LeasingHandler) -> None:
         backend.visible_after = 60
         creating = asyncio.create_task(handler.create(ONE, DOMAIN, A))
         await asyncio.sleep(10)
-        await handler.cleanup(ONE, DOMAIN, A)
-        assert asyncio.get_running_loop().time() == 10  # does not wait for the creation
-        with pytest.raises(DnsChallengeError, match="cleaned up"):
-            await creating
+        backend.failing = [DnsUnavailable()]
+        with pytest.raises(DnsUnavailable):
+            await handler.cleanup(ONE, DOMAIN, A)
+        await creating
+
+    scenario(play)
+
+
+def test_a_wait_that_fails_by_itself_says_so() -> None:
+    async def play(backend: Backend, handler: LeasingHandler) -> None:
+        async def broken(domain: str, txt_value: str) -> None:
+            raise TimeoutError("not ours")
+
+        backend.wait = broken  # type: ignore[method-assign]
+        with pytest.raises(TimeoutError, match="not ours"):
+            await handler.create(ONE, DOMAIN, A)
+        assert not handler._spreading
 
     scenario(play)
 

@@ -8,9 +8,11 @@ import socket
 from collections.abc import Iterator
 from typing import Any
 
+import dns.asyncquery
 import dns.flags
 import dns.message
 import dns.query
+import dns.tsig
 import dns.update
 import pytest
 
@@ -223,6 +225,26 @@ async def test_an_answer_without_a_signature_proves_nothing(
     assert "has no signature" in caplog.text
 
 
+async def test_an_answer_with_a_wrong_signature_says_nothing_of_the_update(
+    knot: Knot, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    ask = dns.asyncquery.tcp
+
+    async def spoil(update: dns.update.UpdateMessage, *where: Any, **more: Any) -> dns.message.Message:
+        await ask(update, *where, **more)
+        raise dns.tsig.BadSignature
+
+    monkeypatch.setattr("dns.asyncquery.tcp", spoil)
+    handler = LeasingHandler(backend(knot, zone=ZONE))
+    with pytest.raises(DnsUnavailable):
+        await handler.create(ONE, f"spoilt.{ZONE}", A)
+    monkeypatch.undo()
+    assert "a wrong signature" in caplog.text
+    assert knot.challenges(f"spoilt.{ZONE}") == (A,)
+    await handler.cleanup(ONE, f"spoilt.{ZONE}", A)  # it stood: the lease was kept
+    assert knot.challenges(f"spoilt.{ZONE}") == ()
+
+
 async def test_a_dead_server_is_tried_again_and_then_a_failure(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -270,7 +292,7 @@ async def test_addresses_are_exchanged_and_withdrawn(knot: Knot) -> None:
     await service.publish_addresses(domain, ["192.0.2.2"])
     assert (knot.look_up(domain, "A"), knot.look_up(domain, "AAAA")) == (("192.0.2.2",), ())
     await service.publish_addresses(domain, ["192.0.2.2"])
-    await backend(knot, deadline=0).withdraw_addresses(domain)
+    await service.withdraw_addresses(domain)  # does not wait for the wildcard to go
     assert knot.look_up(domain, "A") == ("192.0.2.80",)  # the wildcard again
     with pytest.raises(ValueError, match="no address"):
         await service.publish_addresses(domain, [])

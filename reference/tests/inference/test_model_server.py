@@ -85,6 +85,26 @@ def test_members_are_passed_on_as_their_bytes(sent: bytes, passed_on: bytes) -> 
     assert module._passed_on(request) == passed_on  # type: ignore[arg-type]
 
 
+async def test_a_server_on_this_machine_is_not_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    async with nodes() as made:
+        assert await made.infer("tiny") == completion("Hello, Gate!")
+
+
+def test_a_server_elsewhere_is_asked_through_the_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for url, direct in (
+        ("http://localhost:1/v1", True),
+        ("http://[::1]:1", True),
+        ("http://192.0.2.1", False),
+    ):
+        client = ModelServer(url)._client
+        assert (client._transport_for_url(client.base_url.join(url)) is client._transport) is direct
+
+
 async def test_a_stream_is_one_chunk_a_frame(net: Nodes) -> None:
     assert [frame async for frame in net.infer("tiny", stream=True)] == [chunk("Hello"), chunk(", Gate!")]
     assert [frame async for frame in net.infer("no-stream", stream=True)] == [completion("Hello, Gate!")]

@@ -7,6 +7,8 @@ import asyncio
 import pytest
 
 from gate_p2p.core import DnsChallengeResponse, Established, ResponseReceived
+from gate_p2p.dns.memory import MemoryDnsHandler
+from gate_p2p.session.single import run_stream
 from gate_p2p.testing import conformance_node
 
 from .memory import ACCEPTOR, DIALER, MemoryStream, Peer, run, stream_pair
@@ -56,5 +58,13 @@ def test_a_stream_of_somebody_else_is_an_error() -> None:
         ours: MemoryStream = stream_pair()[0]
         with pytest.raises(ValueError, match="belongs to"):
             await conformance_node(ours, role="dialer", peer_id=DIALER)
+
+    run(main())
+
+
+def test_a_handler_without_a_policy_is_an_error() -> None:
+    async def main() -> None:
+        with pytest.raises(ValueError, match="what peers may act for"):
+            await run_stream(stream_pair()[0], role="dialer", node_id=DIALER, dns=MemoryDnsHandler())
 
     run(main())

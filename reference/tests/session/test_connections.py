@@ -339,3 +339,42 @@ def test_a_second_close_waits_for_the_first_and_a_cancelled_one_goes_on() -> Non
             await session.start()
 
     run(main())
+
+
+def test_a_handler_that_fails_over_who_is_here_harms_no_connection(caplog: pytest.LogCaptureFixture) -> None:
+    class Watcher:
+        told: tuple[str, ...] = ()
+
+        def peer_connected(self, peer_id: str) -> None:
+            self.told += ("connected",)
+            raise RuntimeError("a bug")
+
+        def peer_gone(self, peer_id: str) -> None:
+            self.told += ("gone",)
+            raise RuntimeError("a bug")
+
+    class Dns(Watcher):
+        async def create(self, peer_id: str, domain: str, txt_value: str) -> None: ...
+
+        async def cleanup(self, peer_id: str, domain: str, txt_value: str | None) -> None: ...
+
+    class Registrar(Watcher):
+        async def register(self, peer_id: str, addresses: Sequence[str]) -> str:
+            return "a.example"
+
+    async def main() -> None:
+        endpoint, dns, registrar = MemoryEndpoint(), Dns(), Registrar()
+        events: list[SessionEvent] = []
+        async with P2PSession(bind=endpoint.bind, dns_challenge_handler=dns, registrar=registrar) as session:
+            session.subscribe(events.append)
+            connection = await endpoint.arrive(DIALER)
+            await shake_hands(connection)
+            await asyncio.sleep(1)
+            assert session.list_peers() == [DIALER]
+            connection.theirs.close(0)
+            await asyncio.sleep(1)
+        assert [type(event) for event in events] == [PeerConnected, PeerLost]
+        assert dns.told == registrar.told == ("connected", "gone")
+
+    run(main())
+    assert caplog.text.count("RuntimeError: a bug") == 4

@@ -123,6 +123,8 @@ def test_a_handler_that_raises_is_a_failure_response_and_a_log_entry(
     with caplog.at_level(logging.ERROR):
         run(main())
     assert "secret detail" in caplog.text
+    assert "the handler of DnsChallengeCreate 'r1' failed" in caplog.text
+    assert VALUE not in caplog.text  # a request may be long
 
 
 @pytest.mark.parametrize("answer", [Answer(domain="a.example"), Answer("no", code="\ud800"), None])

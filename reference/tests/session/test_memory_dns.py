@@ -116,15 +116,15 @@ async def test_the_records_of_a_peer_that_is_gone_outlive_it_by_the_lease() -> N
     clock = Clock()
     dns = MemoryDnsHandler(lease=900, clock=clock)
     here = True
-    handlers = Handlers(dns=dns)
-    handlers.tell_presence(PeerConnected(ONE, frozenset(), dialled=False), lambda _: here)
+    (tell,) = Handlers(dns=dns).watchers(lambda _: here)
+    tell(PeerConnected(ONE, frozenset(), dialled=False))
     await dns.create(ONE, "a.example", A)
     clock.now += 5000
-    handlers.tell_presence(PeerLost(ONE, 0, "one of two connections"), lambda _: here)
+    tell(PeerLost(ONE, 0, "one of two connections"))
     clock.now += 5000
     assert dns.values("a.example") == (A,)
     here = False
-    handlers.tell_presence(PeerLost(ONE, 0, "the other"), lambda _: here)
+    tell(PeerLost(ONE, 0, "the other"))
     clock.now += 899
     assert dns.values("a.example") == (A,)
     clock.now += 2

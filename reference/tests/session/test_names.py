@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from gate_p2p.dns import DnsChallengeError
 from gate_p2p.node_names import node_labels
-from gate_p2p.session.names import ShortLabels
+from gate_p2p.session.names import RecordingRegistrar, ShortLabels
 from gate_p2p.session.policy import NamePolicy
 
 FIRST = "ab" * 16 + "01" * 16
@@ -92,3 +93,23 @@ async def test_a_registered_name_is_its_peers_from_its_success_on() -> None:
     assert not names.may_act_for(OTHER, "fox.people.example")
     assert names.peer_of("www.fox.people.example", []) == FIRST
     assert len(names._registered) == 1
+
+
+async def test_the_names_that_a_registrar_gave_are_bounded() -> None:
+    class Registrar:
+        asked = 0
+
+        async def register(self, peer_id: str, addresses: Sequence[str]) -> str:
+            self.asked += 1
+            return f"{peer_id[:2]}-{self.asked}.people.example"
+
+    registrar, registered = Registrar(), dict[str, str]()
+    recording = RecordingRegistrar(registrar, registered, most=2)
+    await recording.register(FIRST, ())
+    await recording.register(FIRST, ())
+    for peer, asked in ((OTHER, 2), (FIRST, 3)):  # one that has a name may get it again, which only it knows
+        with pytest.raises(DnsChallengeError, match="no name left") as caught:
+            await recording.register(peer, ())
+        assert caught.value.code == "quota"
+        assert registrar.asked == asked
+    assert len(registered) == 2
