@@ -82,6 +82,13 @@ class Channel(Protocol):
         """Reset the suite's direction of the stream; false where the transport has no resets."""
         ...
 
+    def stop(self, code: int) -> bool:
+        """Take no more of the target's direction; false where the transport cannot say so.
+
+        Takes effect where nothing has been read from the channel yet.
+        """
+        ...
+
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         """Send ``data`` in a ``way`` that Gate does not use: a "unidirectional stream" or a "datagram".
 

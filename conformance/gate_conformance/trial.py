@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from gate_conformance import spec
-from gate_conformance.channel import Channel, CloseReport
+from gate_conformance.channel import Channel, ChannelLost, CloseReport
+from gate_conformance.data import DataStream
 from gate_conformance.link import End, Link
 from gate_conformance.transcript import Transcript
 from gate_conformance.verdicts import (
@@ -25,6 +26,7 @@ from gate_conformance.verdicts import (
 
 if TYPE_CHECKING:
     from gate_conformance.case import Case
+    from gate_conformance.targets.arrivals import Arrival
 
 CAPABILITIES = ("inference", "sni_proxy", "dns_challenge")
 _ids = itertools.count(1000)
@@ -41,6 +43,8 @@ class Options:
     refused_domain: str | None = None
     slow_domain: str | None = None
     dns: str | None = None
+    model: str | None = None
+    slow_model: str | None = None
     peer_id: str = "0" * 64
     domain_given: bool = False
 
@@ -54,6 +58,12 @@ class Opener(Protocol):
 
     async def offer(self, alpn: str) -> str | None: ...
 
+    has_data: bool  # data connections can be had
+
+    async def dial(self, alpn: str) -> Channel | None: ...
+
+    async def dialled(self, control: Channel, since: float, within: float) -> Arrival | None: ...
+
 
 SLOW_SLOTS = 4  # a node may keep few values under one name: so many cases use the slow domain at a time
 
@@ -66,6 +76,7 @@ class Health:
     answered: set[str] = field(default_factory=set)  # the types of request that had an answer
     unanswered: Counter[str] = field(default_factory=Counter)  # how often a type had none
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
+    pools: dict[str, asyncio.Lock] = field(default_factory=dict)  # of idle streams, by the target's id
 
     def patience(self, request_type: str, within: float) -> float:
         """Seconds to wait for an answer: few for a type that this target has never answered."""
@@ -86,6 +97,7 @@ class Trial:
         self.warnings: list[Deviation] = []
         self.notes: list[str] = []
         self.links: list[Link] = []
+        self.streams: list[DataStream] = []
         self.transcript = Transcript(self.now)
         self._target = target
         self.shared: Link | None = None
@@ -126,6 +138,44 @@ class Trial:
         link = Link(self, channel)
         self.links.append(link)
         return link
+
+    async def dial(self, alpn: str, *, reading: bool = True) -> DataStream:
+        """A stream on a data connection of its own, to a target that serves this ALPN (TR-06).
+
+        ``reading``: whether what comes is read; `DataStream.read_on` begins to.
+        """
+        try:
+            channel = await self._target.dial(alpn)
+        except ChannelLost as lost:
+            self.fail(f"a connection with the ALPN {alpn} for what is advertised", str(lost), "TR-06")
+        if channel is None:
+            self.not_testable("this kind of target has no data connections")
+        return self._data(DataStream(self, channel, alpn, self.now()), reading)
+
+    async def dialled(
+        self, link: Link, since: float, within: float, *, reading: bool = True
+    ) -> DataStream | None:
+        """The first SNI-proxy stream that the node behind ``link`` opened at or after ``since``.
+
+        Waits for it so many seconds.
+        """
+        arrival = await self._target.dialled(link.channel, since, within + link.channel.slack)
+        if arrival is None:
+            return None
+        if arrival.channel is None:
+            self.fail("a stream on the SNI-proxy connection", "none was opened", "SP-01")
+        return self._data(DataStream(self, arrival.channel, arrival.alpn, arrival.at), reading)
+
+    def _data(self, stream: DataStream, reading: bool) -> DataStream:
+        self.streams.append(stream)
+        if reading:
+            stream.read_on()
+        return stream
+
+    @property
+    def has_data(self) -> bool:
+        """Whether this kind of target has data connections."""
+        return self._target.has_data
 
     async def offer(self, alpn: str) -> str | None:
         """What comes of a connection with this ALPN, see ``Target.offer``."""

@@ -52,5 +52,8 @@ class Held:
     def reset(self, code: int) -> bool:
         return self._channel.reset(code)
 
+    def stop(self, code: int) -> bool:
+        return self._channel.stop(code)
+
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         return await self._channel.send_beside(way, data)

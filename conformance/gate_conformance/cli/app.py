@@ -63,6 +63,8 @@ def app() -> None:
 @click.option("--refused-domain", metavar="D", help="A domain that the target refuses to the suite.")
 @click.option("--slow-domain", metavar="D", help="A domain whose handler takes at least 6 s.")
 @click.option("--dns", metavar="SERVER:PORT", help="Where the target's TXT records can be looked up.")
+@click.option("--model", metavar="NAME", help="A model that the target serves, for requests that it has to serve.")
+@click.option("--slow-model", metavar="NAME", help="One whose answer takes at least 3 s, and at most 20 s.")
 @click.option(
     "--key",
     metavar="FILE",
@@ -109,6 +111,8 @@ def run(
     refused_domain: str | None,
     slow_domain: str | None,
     dns: str | None,
+    model: str | None,
+    slow_model: str | None,
     key: str | None,
     only: tuple[str, ...],
     level: str | None,
@@ -137,6 +141,8 @@ def run(
         refused_domain=refused_domain,
         slow_domain=slow_domain,
         dns=dns,
+        model=model,
+        slow_model=slow_model,
         key=key,
         only=only,
         level=level,

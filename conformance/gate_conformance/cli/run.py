@@ -34,6 +34,8 @@ class Request:
     refused_domain: str | None
     slow_domain: str | None
     dns: str | None
+    model: str | None
+    slow_model: str | None
     key: str | None
     only: tuple[str, ...]
     level: str | None
@@ -94,6 +96,8 @@ def _run(request: Request, console: Console, target: Target, cases: list[Case], 
             request.refused_domain,
             request.slow_domain,
             request.dns,
+            request.model,
+            request.slow_model,
             peer_id,
             request.domain_given,
         ),

@@ -60,6 +60,9 @@ class ExecChannel:
     def reset(self, code: int) -> bool:
         return False
 
+    def stop(self, code: int) -> bool:
+        return False
+
     async def send_beside(self, way: str, data: bytes) -> bool | None:
         return None
 
