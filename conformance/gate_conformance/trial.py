@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
@@ -76,6 +76,7 @@ class Health:
     answered: set[str] = field(default_factory=set)  # the types of request that had an answer
     unanswered: Counter[str] = field(default_factory=Counter)  # how often a type had none
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
+    no_supply: set[str] = field(default_factory=set)  # daemons, by id, that open no SNI-proxy streams
     pools: dict[str, asyncio.Lock] = field(default_factory=dict)  # of idle streams, by the target's id
 
     def patience(self, request_type: str, within: float) -> float:
@@ -128,6 +129,17 @@ class Trial:
         if self._holds_slow_slot:
             self._holds_slow_slot = False
             self.health.slow_slots.release()
+
+    @contextlib.asynccontextmanager
+    async def alone_in_pool(self, link: Link) -> AsyncIterator[None]:
+        """No other case has to do with idle streams between the suite and this node meanwhile."""
+        lock = self.health.pools.setdefault(link.channel.remote_id, asyncio.Lock())
+        with self._untimed():
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     # -- links
 

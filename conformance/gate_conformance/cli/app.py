@@ -63,7 +63,9 @@ def app() -> None:
 @click.option("--refused-domain", metavar="D", help="A domain that the target refuses to the suite.")
 @click.option("--slow-domain", metavar="D", help="A domain whose handler takes at least 6 s.")
 @click.option("--dns", metavar="SERVER:PORT", help="Where the target's TXT records can be looked up.")
-@click.option("--model", metavar="NAME", help="A model that the target serves, for requests that it has to serve.")
+@click.option(
+    "--model", metavar="NAME", help="A model that the target serves, for requests that it has to serve."
+)
 @click.option("--slow-model", metavar="NAME", help="One whose answer takes at least 3 s, and at most 20 s.")
 @click.option(
     "--key",

@@ -62,9 +62,9 @@ class Target:
         return None
 
     async def dialled(self, control: Channel, since: float, within: float) -> Arrival | None:
-        """The first data connection that the node behind ``control`` dialled at or after ``since`` (the loop's clock).
+        """The first data connection that the node behind ``control`` dialled at or after ``since``.
 
-        Waits for it so many seconds; None when none comes.
+        ``since`` is of the loop's clock; waits so many seconds, None when none comes.
         """
         return None
 

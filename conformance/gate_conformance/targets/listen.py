@@ -69,7 +69,7 @@ def _stream_of(connection: IrohConnection) -> asyncio.Task[IrohStream]:
 
 
 class Doorkeeper:
-    """Accepts what is dialled to one endpoint: control connections one by one, all others for whoever asks."""
+    """Accepts what is dialled to one endpoint: control connections one by one, the others for who asks."""
 
     def __init__(self, endpoint: Endpoint, control: Callable[[IrohConnection], None]) -> None:
         self.arrivals = Arrivals()

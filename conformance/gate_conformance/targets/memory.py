@@ -55,7 +55,7 @@ class MemoryChannel(MemoryEnd):
 
 
 class MemoryTarget(Target):
-    """Calls the factory once per control stream, and its attribute ``data``, if it has one, per data connection."""
+    """Calls the factory per control stream, and its attribute ``data`` per data connection."""
 
     virtual = True
     persistent = True
