@@ -18,13 +18,15 @@ from gate_conformance.verdicts import Result, Verdict
 from .nameserver import NameServer
 from .registry import FAULTS, Fault
 from .targets import factory_named, names
-from .world import DOMAIN, SLOW_DOMAIN, World
+from .world import DOMAIN, MODEL, SLOW_DOMAIN, SLOW_MODEL, World
 
 PEER_ID = "ab" * 32
 OPTIONS = Options(
     domain=DOMAIN,
     refused_domain="refused.test",
     slow_domain=SLOW_DOMAIN,
+    model=MODEL,
+    slow_model=SLOW_MODEL,
     peer_id=PEER_ID,
     domain_given=True,
 )

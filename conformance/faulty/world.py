@@ -8,6 +8,7 @@ from typing import Any
 DOMAIN = "conformance.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
+MODEL, SLOW_MODEL = MODELS = ("tiny", "slow")
 
 
 class World:
@@ -20,6 +21,8 @@ class World:
         self.in_flight: Counter[str] = Counter()
         self.connections: list[Any] = []
         self.banned: set[str] = set()
+        self.responders: list[Any] = []  # of the inference connections that are open
+        self.idle: list[Any] = []  # the ends of idle SNI-proxy streams
         self.dead = False
         # what the name server shows beside the TXT records: addresses by name, and how the zone is written
         self.hosts: dict[str, str] = {}

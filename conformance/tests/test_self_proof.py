@@ -33,7 +33,6 @@ SURVIVORS: dict[tuple[str, str], str] = {}
 
 # Faults that the suite cannot see at all, and why.
 UNSEEN: dict[str, str] = {
-    "sni-accepted-without-stream": "no case waits yet for the SNI stream that follows an acceptance",
     "cleanup-of-another-peers-value": "the suite has one identity, and it takes the records of a second peer",
 }
 

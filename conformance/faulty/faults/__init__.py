@@ -13,6 +13,8 @@ from . import (
     handshake,
     handshake_dialer,
     handshake_renewal,
+    inference,
+    inference_streams,
     interplay,
     json_numbers,
     json_reading,
@@ -24,6 +26,7 @@ from . import (
     request_ids,
     requests,
     sending,
+    sni_proxy,
     stream_requests,
     transport,
 )
@@ -39,6 +42,8 @@ __all__ = [
     "handshake",
     "handshake_dialer",
     "handshake_renewal",
+    "inference",
+    "inference_streams",
     "interplay",
     "json_numbers",
     "json_reading",
@@ -50,6 +55,7 @@ __all__ = [
     "request_ids",
     "requests",
     "sending",
+    "sni_proxy",
     "stream_requests",
     "transport",
 ]

@@ -18,8 +18,12 @@ class PeerClosed(ConnectionError):
         self.code = code
 
 
-class PeerStopped(ConnectionResetError):
-    """The suite takes no more of this direction."""
+class PeerReset(ConnectionResetError):
+    """The suite reset its direction, or stopped this one, with a code."""
+
+    def __init__(self, what: str, code: int) -> None:
+        super().__init__(f"the peer {what} the stream with code {code}")
+        self.code = code
 
 
 class _Pipe:
@@ -93,6 +97,8 @@ class MemoryStream:
         self.alpn = alpn
         self.incoming, self.outgoing = _Pipe(), _Pipe()
         self.surplus: asyncio.Queue[MemoryStream] = asyncio.Queue()
+        self.opened: list[MemoryStream] = []  # surplus streams of the node's own
+        self.beside_streams: asyncio.Queue[bytes] = asyncio.Queue()
         self.close_code: int | None = None
         self.closed = asyncio.Event()
         self._all = [self]
@@ -142,6 +148,10 @@ class MemoryStream:
         """The next surplus stream of the suite on this connection."""
         return await self.surplus.get()
 
+    async def receive_beside(self) -> bytes:
+        """What the suite sends on this connection that is on no bidirectional stream."""
+        return await self.beside_streams.get()
+
     async def dial(self, alpn: str) -> MemoryStream:
         """A data connection to the suite, with one stream on it."""
         stream = MemoryStream(self.remote_id, alpn, self._arrive)
@@ -151,7 +161,7 @@ class MemoryStream:
     async def open(self) -> MemoryStream:
         """A surplus stream of the node's own on this connection."""
         second = self.beside()
-        self.surplus.put_nowait(second)
+        self.opened.append(second)
         return second
 
     def beside(self) -> MemoryStream:
@@ -237,18 +247,21 @@ class MemoryEnd:
         if not self._stream.alpn:
             return None
         await asyncio.sleep(within)
-        return not self._stream.surplus.empty()
+        return bool(self._stream.opened)
 
     def reset(self, code: int) -> bool:
-        self._stream.incoming.fail(ConnectionResetError(f"the peer reset the stream with code {code}"))
+        self._stream.incoming.fail(PeerReset("reset", code))
         return True
 
     def stop(self, code: int) -> bool:
-        self._stream.outgoing.fail(PeerStopped(f"the peer stopped the stream with code {code}"))
+        self._stream.outgoing.fail(PeerReset("stopped", code))
         return True
 
     async def send_beside(self, way: str, data: bytes) -> bool | None:
-        return None
+        if not self._stream.alpn:
+            return None
+        self._stream.beside_streams.put_nowait(data)
+        return True
 
 
-__all__ = ["MemoryEnd", "MemoryStream", "PeerClosed", "PeerStopped"]
+__all__ = ["MemoryEnd", "MemoryStream", "PeerClosed", "PeerReset"]
