@@ -95,6 +95,12 @@ def error_of(t: Trial, document: Document) -> Document | None:
     return error
 
 
+def sensible(t: Trial, document: Document) -> None:
+    """The answer is a list of models or an error object: the target has read the request."""
+    if error_of(t, document) is None and not isinstance(document.get("models"), list):
+        t.fail("a list of models or an error object", f"{document}"[:300], "IN-13")
+
+
 async def refused(t: Trial, document: object, what: str, requirement: str | None = None) -> Document:
     """A request that is at fault: one error object of type `request_error`, and a clean end."""
     found = await answer(t, await ask(t, document), requirement=requirement)

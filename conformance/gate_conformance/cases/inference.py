@@ -23,6 +23,7 @@ from gate_conformance.cases._inference import (
     models,
     one_frame,
     refused,
+    sensible,
 )
 from gate_conformance.codec import MAX_BODY, frame
 
@@ -48,7 +49,7 @@ async def clean_end(t: Trial) -> None:
     link = await served(t, "inference")
     requests: tuple[object, ...] = (LIST, {"action": "teleport"}, {"messages": []}, [])
     for document in requests:
-        await answer(t, await ask(t, document))
+        sensible(t, (await answer(t, await ask(t, document)))[-1])
     await alive(t, link, "several requests")
 
 
@@ -57,7 +58,7 @@ async def response_frames(t: Trial) -> None:
     """Responses are JSON objects in frames, as control messages are."""
     link = await served(t, "inference")
     for document in (LIST, {"action": "näh \U0001f600 \u0000"}, "text"):
-        await answer(t, await ask(t, document), requirement="IN-10")
+        sensible(t, (await answer(t, await ask(t, document), requirement="IN-10"))[-1])
     await alive(t, link, "several requests")
 
 
@@ -80,7 +81,7 @@ async def one_frame_list(t: Trial) -> None:
     """A list of models and an error object are one frame each."""
     link = await served(t, "inference")
     for document in (LIST, {**LIST, "stream": False}, {"action": "teleport"}):
-        await one_frame(t, await ask(t, document))
+        sensible(t, await one_frame(t, await ask(t, document)))
     await alive(t, link, "several requests")
 
 

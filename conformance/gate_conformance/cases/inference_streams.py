@@ -198,7 +198,7 @@ async def granted_is_served(t: Trial) -> None:
     response = await link.expect_response(message, requirement="ST-02")
     if not succeeded(response):
         t.inconclusive(f"the target grants no inference stream: {response.get('error')}")
-    await one_frame(t, await ask(t, LIST), requirement="ST-05")
+    await models(t, await ask(t, LIST), "ST-05")
     await alive(t, link, "an inference that was granted")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
@@ -65,11 +67,28 @@ async def _stays(t: Trial, stream: DataStream, what: str, requirement: str | Non
     _still_idle(t, stream, what, requirement)
 
 
+@contextlib.asynccontextmanager
+async def _relay(t: Trial) -> AsyncIterator[Link]:
+    """A relay that nobody else has idle streams at; it does look for READY, as another stream shows."""
+    link = await served(t, "sni_proxy")
+    async with t.alone_in_pool(link):
+        wrong = await t.dial(SNI_ALPN)
+        await wrong.send(READY[:8] + b"?")
+        yield link
+        left = wrong.opened_at + END_BY + link.channel.slack - t.now()
+        if not await wrong.until(lambda: wrong.ended is not None, max(left, 0.1)):
+            t.fail(
+                "an end within 5 s after nine other bytes",
+                f"still open after {t.now() - wrong.opened_at:.1f} s",
+                "SP-05",
+            )
+        await alive(t, link, "SNI-proxy connections")
+
+
 @case("sni-proxy.ready-in-pieces", requirement="SP-04", roles=RELAY, seconds=9.0)
 async def ready_in_pieces(t: Trial) -> None:
     """READY makes a stream idle, whole or cut into pieces."""
-    link = await served(t, "sni_proxy")
-    async with t.alone_in_pool(link):
+    async with _relay(t):
         whole = await idle_stream(t)
         halves, bytewise = await t.dial(SNI_ALPN), await t.dial(SNI_ALPN)
         for stream, cuts in ((halves, (5,)), (bytewise, range(1, 9))):
@@ -78,7 +97,6 @@ async def ready_in_pieces(t: Trial) -> None:
                 await asyncio.sleep(0.05)
         for stream, what in ((whole, "READY"), (halves, "READY in two parts"), (bytewise, "READY by bytes")):
             await _stays(t, stream, what)
-        await alive(t, link, "three idle streams")
 
 
 @case("sni-proxy.no-ready", requirement="SP-05", roles=RELAY, seconds=9.0)
@@ -112,8 +130,7 @@ async def no_ready_code(t: Trial) -> None:
 @case("sni-proxy.idle-speaks", requirement="SP-08", roles=RELAY, seconds=9.0)
 async def idle_speaks(t: Trial) -> None:
     """An idle connection on which a byte comes is closed with code 1, one that ends or is reset with 0."""
-    link = await served(t, "sni_proxy")
-    async with t.alone_in_pool(link):
+    async with _relay(t) as link:
         streams = {what: await idle_stream(t) for what in ("a byte", "an end", "a reset")}
         at_once = await t.dial(SNI_ALPN)
         await at_once.send(READY + b"x")
@@ -128,26 +145,22 @@ async def idle_speaks(t: Trial) -> None:
             code = await stream.code(3.0)
             wanted = 1 if "byte" in what else 0
             t.check(code == wanted, f"a close with code {wanted} after {what}", f"code {code}")
-        await alive(t, link, "idle streams that spoke or ended")
 
 
 @case("sni-proxy.eight-idle", requirement="SP-24", roles=RELAY, seconds=9.0)
 async def eight_idle(t: Trial) -> None:
     """Eight idle streams of one peer are no more than a relay keeps."""
-    link = await served(t, "sni_proxy")
-    async with t.alone_in_pool(link):
+    async with _relay(t) as link:
         streams = [await idle_stream(t) for _ in range(8)]
         await link.settle(1.0)
         open_still = [stream for stream in streams if stream.ended is None]
         t.check(len(open_still) == 8, "eight idle streams", f"{len(open_still)} of eight")
-        await alive(t, link, "eight idle streams")
 
 
 @case("sni-proxy.second-stream", requirement="SP-31", roles=RELAY, seconds=9.0)
 async def second_stream(t: Trial) -> None:
     """Another stream of the connection, and what comes beside streams, does nothing to the idle stream."""
-    link = await served(t, "sni_proxy")
-    async with t.alone_in_pool(link):
+    async with _relay(t):
         other, stream = await idle_stream(t), await idle_stream(t)
         for data in (READY, b"\x16\x03\x01", bytes(4)):
             came = await second(t, other, data, 0.5)
@@ -157,14 +170,12 @@ async def second_stream(t: Trial) -> None:
             await beside(t, stream, way, b"x" * 9)
         await _stays(t, other, "a second stream")
         await _stays(t, stream, "what is no bidirectional stream")
-        await alive(t, link, "a second stream on an SNI-proxy connection")
 
 
 @case("sni-proxy.any-code", requirement="CL-10", roles=RELAY, seconds=9.0)
 async def any_code(t: Trial) -> None:
     """An idle stream that is reset is no stream any more, whatever the code of the reset."""
-    link = await served(t, "sni_proxy")
-    async with t.alone_in_pool(link):
+    async with _relay(t) as link:
         streams = {code: await idle_stream(t) for code in (0, 6, 2**62 - 1)}
         await link.settle(0.5)
         for code, stream in streams.items():
@@ -176,14 +187,12 @@ async def any_code(t: Trial) -> None:
         ended = {code: stream.ended is not None for code, stream in streams.items()}
         if len(set(ended.values())) > 1:
             t.fail("the same after a reset with any code", f"ended: {ended}")
-        await alive(t, link, "idle streams that were reset")
 
 
 @case("closing.sni-proxy-ends-alone", requirement="CL-11", roles=RELAY, seconds=9.0)
 async def sni_proxy_ends_alone(t: Trial) -> None:
     """SNI-proxy connections that end in whatever way end no other connection of the peer."""
-    link = await served(t, "sni_proxy")
-    async with t.alone_in_pool(link):
+    async with _relay(t) as link:
         idle = await idle_stream(t)
         for data in (b"GET / HTTP/1.1\r\n\r\n", READY + b"x", READY, READY[:4]):
             stream = await t.dial(SNI_ALPN)
@@ -192,4 +201,3 @@ async def sni_proxy_ends_alone(t: Trial) -> None:
             stream.close(2**32 + 1)
         await link.settle(0.5)
         _still_idle(t, idle, "the end of other connections", "CL-11")
-        await alive(t, link, "SNI-proxy connections that broke off")

@@ -109,8 +109,10 @@ async def without_capability(t: Trial) -> None:
         after = await link.expect_response(message, within=10.0, requirement="ST-01")
         if not succeeded(after):
             t.unsupported("the target opens no SNI-proxy streams")
-        if await t.dialled(link, since, ARRIVE_WITHIN) is None:
+        stream = await t.dialled(link, since, ARRIVE_WITHIN)
+        if stream is None:
             t.fail("an SNI-proxy stream within 5 s of the StreamReady that accepts", "none", "ST-04")
+        await ready(t, stream)
         await alive(t, link, "a renewal")
 
 
