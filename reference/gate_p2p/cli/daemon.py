@@ -21,6 +21,14 @@ from gate_p2p.cli.options import check_dialable, name_options, node_options, rea
     "--keep-trying", is_flag=True, help="Dial on when the first dial fails, instead of exiting with 3."
 )
 @click.option(
+    "--longest-pause",
+    type=click.FloatRange(0.1, 3600),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The pauses between dials grow up to this.",
+)
+@click.option(
     "--https-target",
     metavar="HOST:PORT",
     help="The TLS server that the relay's HTTPS visitors of this node are led to.",
@@ -51,6 +59,7 @@ def command(
     relay: str,
     listen: str | None,
     keep_trying: bool,
+    longest_pause: float,
     upstream: str | None,
     upstream_key_file: Path | None,
     https_target: str | None,
@@ -109,6 +118,7 @@ def command(
     set_up_logging(verbose)
     config = {
         "listen": listen,
+        "longest_pause": longest_pause,
         "advertise": advertise,
         "inference": upstream is not None,
         "secret_key": None if key is None else load_or_create(key),
