@@ -1,9 +1,9 @@
 """Point the suite at the reference node, in both directions, over real Iroh.
 
 Starts a relay as a process and judges it as acceptor, and beside it a daemon that serves a model, which is
-asked for inferences; then starts daemons that dial the suite, again after each case, and judges them as dialer.
-Reports go to build/conformance/; the exit status is the worst of the runs and of the nodes' own ends. Options
-that are not known here go to every run (--only PATTERN).
+asked for inferences; then starts daemons that dial the suite, again after each case, and judges them as
+dialer. Reports go to build/conformance/; the exit status is the worst of the runs and of the nodes' own ends.
+Options that are not known here go to every run (--only PATTERN).
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from gate_p2p.address import NodeAddress, check_socket_address
 from gate_p2p.core import CloseCode, Limits, LocalProtocolError
 from gate_p2p.dns.handler import DnsChallengeHandler, DomainRegistrar
 from gate_p2p.session.admission import Admission, Service
-from gate_p2p.session.backoff import FIRST, LONGEST, Backoff
+from gate_p2p.session.backoff import LONGEST, Backoff
 from gate_p2p.session.budget import FrameBudget
 from gate_p2p.session.builder import SessionBuilder
 from gate_p2p.session.control import ControlConnections
@@ -57,8 +57,8 @@ class P2PSession:
     `listen`: `ip:port`, port 0 takes a free one. `advertise`: the `ip:port` others dial, if it is another.
     `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to serve and to
     advertise; a `dns_challenge_handler` implies the last. `registrar`: gives names to peers that ask for one
-    (DR-01). `suffix`, `allowed`: see `NamePolicy`. `limits`: the bounds of each control stream. `longest_pause`:
-    seconds between two dials of a peer that is away, at most. `bind`: what makes the endpoint, on Iroh by default.
+    (DR-01). `suffix`, `allowed`: see `NamePolicy`. `limits`: the bounds of each control stream.
+    `longest_pause`: seconds between two dials, at most. `bind`: makes the endpoint, on Iroh by default.
     """
 
     def __init__(
@@ -78,8 +78,6 @@ class P2PSession:
         longest_pause: float = LONGEST,
         bind: Bind = bind_iroh,
     ) -> None:
-        if longest_pause <= 0:
-            raise ValueError(f"longest_pause is {longest_pause:g}; expected more than 0 seconds")
         self._longest_pause = longest_pause
         self._bind = bind
         self._listen = listen
@@ -235,7 +233,7 @@ class P2PSession:
                 address,
                 self._connect,
                 lambda reason, delay: self._tell(DialFailed(address.node_id, reason, delay)),
-                Backoff(min(FIRST, self._longest_pause), self._longest_pause),
+                Backoff(longest=self._longest_pause),
                 keep_trying=keep_trying,
             )
         peer.address = address
