@@ -14,6 +14,7 @@ from gate_conformance import spec
 from gate_conformance.channel import Channel, ChannelLost, CloseReport
 from gate_conformance.data import DataStream
 from gate_conformance.link import End, Link
+from gate_conformance.tcp import Tcp, TcpServer
 from gate_conformance.transcript import Transcript
 from gate_conformance.verdicts import (
     CaseFailed,
@@ -45,6 +46,9 @@ class Options:
     dns: str | None = None
     model: str | None = None
     slow_model: str | None = None
+    https: str | None = None
+    https_name: str | None = None
+    https_target: str | None = None
     peer_id: str = "0" * 64
     domain_given: bool = False
 
@@ -77,6 +81,7 @@ class Health:
     unanswered: Counter[str] = field(default_factory=Counter)  # how often a type had none
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
     no_supply: set[str] = field(default_factory=set)  # daemons, by id, that open no SNI-proxy streams
+    tls_server: TcpServer = field(default_factory=TcpServer)
     pools: dict[str, asyncio.Lock] = field(default_factory=dict)  # of idle streams, by the target's id
 
     def patience(self, request_type: str, within: float) -> float:
@@ -99,6 +104,7 @@ class Trial:
         self.notes: list[str] = []
         self.links: list[Link] = []
         self.streams: list[DataStream] = []
+        self.tcp: list[Tcp] = []
         self.transcript = Transcript(self.now)
         self._target = target
         self.shared: Link | None = None
@@ -183,6 +189,10 @@ class Trial:
         if reading:
             stream.read_on()
         return stream
+
+    def note_tcp(self, what: str, data: bytes = b"") -> None:
+        """Put something that happens on a TCP connection into the transcript."""
+        self.transcript.add("suite", data, f"TCP: {what}")
 
     @property
     def has_data(self) -> bool:

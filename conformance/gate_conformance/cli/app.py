@@ -67,6 +67,13 @@ def app() -> None:
     "--model", metavar="NAME", help="A model that the target serves, for requests that it has to serve."
 )
 @click.option("--slow-model", metavar="NAME", help="One whose answer takes at least 3 s, and at most 20 s.")
+@click.option("--https", metavar="HOST:PORT", help="Where the target, a relay, takes HTTPS visitors.")
+@click.option("--https-name", metavar="NAME", help="A server name that leads to the suite's identity there.")
+@click.option(
+    "--https-target",
+    metavar="HOST:PORT",
+    help="Where the suite stands in for the TLS server to which the target's SNI-proxy streams lead.",
+)
 @click.option(
     "--key",
     metavar="FILE",
@@ -115,6 +122,9 @@ def run(
     dns: str | None,
     model: str | None,
     slow_model: str | None,
+    https: str | None,
+    https_name: str | None,
+    https_target: str | None,
     key: str | None,
     only: tuple[str, ...],
     level: str | None,
@@ -145,6 +155,9 @@ def run(
         dns=dns,
         model=model,
         slow_model=slow_model,
+        https=https,
+        https_name=https_name,
+        https_target=https_target,
         key=key,
         only=only,
         level=level,

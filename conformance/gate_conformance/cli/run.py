@@ -36,6 +36,9 @@ class Request:
     dns: str | None
     model: str | None
     slow_model: str | None
+    https: str | None
+    https_name: str | None
+    https_target: str | None
     key: str | None
     only: tuple[str, ...]
     level: str | None
@@ -62,8 +65,13 @@ def execute(request: Request) -> int:
         click.echo(line, err=to_stderr)
 
     try:
-        if request.dns is not None:
-            _check_server(request.dns)
+        for option, text in (
+            ("--dns", request.dns),
+            ("--https", request.https),
+            ("--https-target", request.https_target),
+        ):
+            if text is not None:
+                _check_server(option, text)
         if sum(file.is_stdout for file in request.files) > 1:
             raise UsageError("--json - and --junit - cannot both have standard output")
         _check_iroh(request.target)
@@ -98,6 +106,9 @@ def _run(request: Request, console: Console, target: Target, cases: list[Case], 
             request.dns,
             request.model,
             request.slow_model,
+            request.https,
+            request.https_name,
+            request.https_target,
             peer_id,
             request.domain_given,
         ),
@@ -168,7 +179,7 @@ def _check_iroh(target: str) -> None:
     raise click.exceptions.Exit(2)
 
 
-def _check_server(text: str) -> None:
+def _check_server(option: str, text: str) -> None:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"--dns {text}: expected SERVER:PORT")
+        raise UsageError(f"{option} {text}: expected {'SERVER' if option == '--dns' else 'HOST'}:PORT")
