@@ -104,14 +104,17 @@ class TcpServer:
 
     def __init__(self) -> None:
         self._server: asyncio.Server | None = None
+        self._starting = asyncio.Lock()
         self._connections: list[Tcp] = []
         self._arrived = asyncio.Event()
 
     async def start(self, address: str) -> None:
         """Listen at ``host:port``, once. Raises OSError."""
-        if self._server is None:
-            host, _, port = address.rpartition(":")
-            self._server = await asyncio.start_server(self._arrive, host.strip("[]"), int(port), limit=CHUNK)
+        host, _, port = address.rpartition(":")
+        async with self._starting:
+            if self._server is None:
+                serve = asyncio.start_server(self._arrive, host.strip("[]"), int(port), limit=CHUNK)
+                self._server = await serve
 
     def _arrive(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         tcp = Tcp(reader, writer)

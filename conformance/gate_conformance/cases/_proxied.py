@@ -62,7 +62,11 @@ async def front(t: Trial) -> AsyncIterator[Link]:
 
 async def visit(t: Trial, data: bytes, *, reading: bool = True) -> Tcp:
     """A visitor who begins with these bytes; closed with the case."""
-    tcp = await Tcp.connect(https_of(t)[0])
+    address = https_of(t)[0]
+    try:
+        tcp = await Tcp.connect(address)
+    except OSError as error:
+        t.inconclusive(f"nobody takes visitors at {address}: {error.strerror or error}")
     t.tcp.append(tcp)
     if reading:
         tcp.read_on()
@@ -104,7 +108,10 @@ async def proxied(
         return
     if t.options.https_target is None:
         t.not_testable("needs --https-target, where the target's streams lead to")
-    await t.health.tls_server.start(t.options.https_target)
+    try:
+        await t.health.tls_server.start(t.options.https_target)
+    except OSError as error:
+        t.inconclusive(f"the suite cannot listen at {t.options.https_target}: {error.strerror or error}")
     async with supplied(t) as link:
         stream = await asked_for(t, link, reading=stream_reading)
         if stream_reading:
