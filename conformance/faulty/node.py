@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
+from .front import Front, Splice
 from .inference import Responder
 from .protocol import (
     DONE,
@@ -41,6 +42,8 @@ class Node(Requests):
     responder: type[Responder] = Responder  # serves inference connections, where there are any
     relay: type[Relay] = Relay  # takes SNI-proxy connections, where there are any
     supplier: type[Supply] = Supply  # opens them, as a dialer whose stream can dial
+    front: type[Front] = Front  # takes visitors, where the world has a place for them
+    splice: type[Splice] = Splice
     done_code = DONE
     handshake_code = HANDSHAKE_FAILED
     timeout_code = TIMED_OUT
@@ -213,6 +216,8 @@ class Node(Requests):
     async def on_response(self, message: Message) -> None:
         """RQ-06: a response to no request is ignored."""
         self.asked.pop(message["request_id"], None)
+        if not message.get("stream_accepted", True):
+            self.world.refused.add(message["request_id"])
 
     def sni_stream(self, message: Message) -> Message:
         """ST-04: a dialer that has data connections opens one."""

@@ -30,6 +30,16 @@ class Relay:
         self.stream = stream
         self.peer_id = peer_id
         self.world = world
+        self.taken = asyncio.Event()  # by a visitor
+        self.over = asyncio.Event()  # and the visit is over
+        self.reading: asyncio.Task[bytes] | None = None
+
+    def take(self) -> asyncio.Task[bytes]:
+        """For a visitor: the stream is idle no more; gives the read that is under way."""
+        self.taken.set()
+        if self.reading is None:
+            self.reading = asyncio.create_task(self.stream.read())
+        return self.reading
 
     async def run(self) -> None:
         """Until the connection is closed."""
@@ -70,13 +80,30 @@ class Relay:
     async def on_idle(self) -> None:
         self.world.idle.append(self)
         try:
-            data = await self.stream.read(65536)
+            await self.watched()
+        finally:
+            if self in self.world.idle:
+                self.world.idle.remove(self)
+        if self.taken.is_set():
+            await self.over.wait()
+
+    async def watched(self) -> None:
+        """Sees the stream speak or end, until a visitor takes it."""
+        self.reading = asyncio.create_task(self.stream.read(65536))
+        taken = asyncio.create_task(self.taken.wait())
+        try:
+            await asyncio.wait({self.reading, taken}, return_when=asyncio.FIRST_COMPLETED)
+            if self.taken.is_set():
+                return
+            data = self.reading.result()
         except LOST as error:
             await self.on_reset(error)
         else:
             await (self.on_speech(data) if data else self.on_end())
         finally:
-            self.world.idle.remove(self)
+            taken.cancel()
+            if not self.taken.is_set():
+                self.reading.cancel()
 
     async def on_early_reset(self, error: Exception) -> None:
         await self.end(self.wrong_code)
@@ -165,11 +192,29 @@ class Supply:
             self.idle -= 1
             surplus.cancel()
             self.changed.set()
+        if first and self.node.world.tls_target is not None:
+            self.retry_at = 0.0
+            task = asyncio.create_task(self.lead_on(stream, first))
+            self.node.world.tasks.add(task)  # SP-28: no matter of the control connection's
+            task.add_done_callback(self.node.world.tasks.discard)
+            return
         if first:
             await self.use(stream)
         else:
             await self.on_early_end()
         stream.close(DONE)
+
+    async def lead_on(self, stream: DataStream, first: bytes) -> None:
+        """To the TLS server, until the visit is over."""
+        host, port = self.node.world.tls_target or ("", 0)
+        reader, writer = await asyncio.open_connection(host, port, limit=65536)
+
+        async def begin() -> bytes:
+            return first
+
+        splice = self.node.splice(stream, reader, writer, dialled=True)
+        splice.world = self.node.world
+        await splice.run(asyncio.create_task(begin()))
 
     async def open(self, stream: DataStream) -> None:
         if self.streams:

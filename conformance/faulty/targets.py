@@ -44,7 +44,13 @@ def factory_named(name: str, world: World | None = None) -> Factory:
     node, shared = class_named(name), world or World()
 
     async def factory(stream: Stream, *, role: str, peer_id: str) -> None:
-        await node(stream, role=role, peer_id=peer_id, world=shared).run()
+        if shared.front is not None and shared.front.server is None:
+            await shared.front.start()
+        try:
+            await node(stream, role=role, peer_id=peer_id, world=shared).run()
+        finally:
+            if shared.front is not None and not shared.connections:
+                await shared.front.aclose()
 
     async def data(stream: DataStream, *, alpn: str, peer_id: str) -> None:
         serve = node.responder if alpn == INFERENCE_ALPN else node.relay

@@ -8,6 +8,7 @@ from typing import Any
 DOMAIN = "conformance.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
+PEER_NAME = "suite.nodes.test"  # leads to the suite, where a relay takes visitors
 MODEL, SLOW_MODEL = MODELS = ("tiny", "slow")
 
 
@@ -23,6 +24,11 @@ class World:
         self.banned: set[str] = set()
         self.responders: list[Any] = []  # of the inference connections that are open
         self.idle: list[Any] = []  # the ends of idle SNI-proxy streams
+        self.refused: set[str] = set()  # our own requests that were refused, by request_id
+        self.front: Any = None  # of a relay that takes visitors
+        self.tls_target: tuple[str, int] | None = None  # where a daemon's streams lead
+        self.splice: Any = None
+        self.tasks: set[Any] = set()  # what outlives a control connection
         self.dead = False
         # what the name server shows beside the TXT records: addresses by name, and how the zone is written
         self.hosts: dict[str, str] = {}

@@ -119,11 +119,8 @@ async def release_links(trial: Trial, keep: object) -> CloseReport | None:
     trial.links[:] = [link for link in trial.links if link is keep]
     if keep is None:
         trial.drop_shared()
-    for tcp in trial.tcp:
-        await tcp.aclose()
-    streams, trial.streams = trial.streams, []
-    ends = [*(stream.release() for stream in streams), *(link.release() for link in going)]
-    reports = await asyncio.gather(*ends, return_exceptions=True)
+    reports = await asyncio.gather(*(link.release() for link in going), return_exceptions=True)
+    reports += await trial.release_data()
     found: CloseReport | None = None
     for report in reports:
         if isinstance(report, BaseException):

@@ -105,6 +105,7 @@ class Trial:
         self.links: list[Link] = []
         self.streams: list[DataStream] = []
         self.tcp: list[Tcp] = []
+        self._data_reports: list[CloseReport] = []
         self.transcript = Transcript(self.now)
         self._target = target
         self.shared: Link | None = None
@@ -145,7 +146,21 @@ class Trial:
         try:
             yield
         finally:
-            lock.release()
+            try:
+                await self.release_data()
+                await asyncio.sleep(0.2)  # the target sees that they are gone before the next case begins
+            finally:
+                lock.release()
+
+    async def release_data(self) -> list[CloseReport]:
+        """Close all data connections and TCP connections of this trial; a crash is in the reports."""
+        tcp, self.tcp = self.tcp, []
+        for one in tcp:
+            await one.aclose()
+        streams, self.streams = self.streams, []
+        reports = await asyncio.gather(*(stream.release() for stream in streams))
+        self._data_reports += reports
+        return self._data_reports
 
     # -- links
 

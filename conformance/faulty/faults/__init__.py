@@ -27,6 +27,7 @@ from . import (
     requests,
     sending,
     sni_proxy,
+    sni_proxy_front,
     stream_requests,
     transport,
 )
@@ -56,6 +57,7 @@ __all__ = [
     "requests",
     "sending",
     "sni_proxy",
+    "sni_proxy_front",
     "stream_requests",
     "transport",
 ]

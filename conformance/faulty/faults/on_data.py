@@ -5,21 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from ..front import Front, Splice
 from ..inference import Responder
 from ..node import Node
-from ..registry import ACCEPTOR, DIALER, fault
+from ..registry import ACCEPTOR, BOTH, DIALER, fault
 from ..sni import Relay, Supply
 
 R = TypeVar("R", bound=type[Responder])
 P = TypeVar("P", bound=type[Relay])
 S = TypeVar("S", bound=type[Supply])
+F = TypeVar("F", bound=type[Front])
+B = TypeVar("B", bound=type[Splice])
 
 
 def _register(
-    part: type, name: str, breaks: tuple[str, ...], roles: tuple[str, ...], **switches: type
+    part: type,
+    name: str,
+    breaks: tuple[str, ...],
+    roles: tuple[str, ...],
+    over: str = "any",
+    **switches: type,
 ) -> None:
     node = type(name, (Node,), {"__doc__": part.__doc__, "__module__": part.__module__, **switches})
-    fault(name, *breaks, roles=roles)(node)
+    fault(name, *breaks, roles=roles, over=over)(node)
 
 
 def responder_fault(name: str, *breaks: str) -> Callable[[R], R]:
@@ -47,6 +55,26 @@ def supply_fault(name: str, *breaks: str) -> Callable[[S], S]:
 
     def register(part: S) -> S:
         _register(part, name, breaks, DIALER, supplier=part)
+        return part
+
+    return register
+
+
+def front_fault(name: str, *breaks: str) -> Callable[[F], F]:
+    """Registers a Front subclass as a fault of relays that take visitors."""
+
+    def register(part: F) -> F:
+        _register(part, name, breaks, ACCEPTOR, "front", front=part)
+        return part
+
+    return register
+
+
+def splice_fault(name: str, *breaks: str, roles: tuple[str, ...] = BOTH) -> Callable[[B], B]:
+    """Registers a Splice subclass as a fault of relays and daemons with TCP connections."""
+
+    def register(part: B) -> B:
+        _register(part, name, breaks, roles, "front", splice=part)
         return part
 
     return register
