@@ -1,9 +1,10 @@
 """Point the suite at the reference node, in both directions, over real Iroh.
 
-Starts a relay as a process and judges it as acceptor; then starts daemons that dial the suite, again after
-each case, and judges them as dialer; then has the suite start a daemon of its own, for the case that ends it.
-Reports go to build/conformance/; the exit status is the worst of the runs and of the nodes' own ends. Options
-that are not known here go to the first two runs, and --only PATTERN leaves the third out.
+Starts a relay as a process and judges it as acceptor, and beside it a daemon that serves a model, which is
+asked for inferences; then starts daemons that dial the suite, again after each case, and judges them as
+dialer; then has the suite start a daemon of its own, for the case that ends it. Reports go to
+build/conformance/; the exit status is the worst of the runs and of the nodes' own ends. Options that are not
+known here go to every run but the last, which --only PATTERN leaves out.
 """
 
 from __future__ import annotations
@@ -19,11 +20,14 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from types import FrameType
 from typing import Any
+
+from model_server import model_server
 
 ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / "build" / "conformance"
@@ -35,7 +39,9 @@ REFUSED_DOMAIN = "refused.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
 PUBLISHED = "192.0.2.1"  # for documentation (RFC 5737): the address that the relay registers names with
+IDLE_STREAMS = 2  # SNI-proxy streams that each daemon keeps ready
 DAEMONS = 24  # the six longest cases keep one each for most of a minute; the others share the rest
+INFERENCE_CASES = ("inference.", "closing.inference")  # what their ids begin with
 START_SECONDS = 30.0
 END_SECONDS = 15.0
 
@@ -90,25 +96,27 @@ def policy_options(suite: Suite) -> list[str]:
 
 
 @contextmanager
-def relay(key: Path, suite: Suite, log: Path) -> Iterator[str]:
-    """A reference relay as a process, yields its address; at the end SIGTERM, which has to give status 0."""
-    command = [GATE_P2P, "relay", "--listen", "127.0.0.1:0", "--key", str(key), *policy_options(suite)]
-    command += ["--publish-address", PUBLISHED]
+def node(words: list[str], suite: Suite, log: Path) -> Iterator[dict[str, str]]:
+    """A reference node as a process, yields what it says of its addresses; at the end SIGTERM, which has to
+    give status 0."""
+    command = [GATE_P2P, *words, "--json", *policy_options(suite)]
     printed = log.with_suffix(".out")
     see = f"; see {log.relative_to(ROOT)}"
     with printed.open("wb") as output, log.open("wb") as errors:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         try:
-            address = first_line(printed, process)
-            if not re.fullmatch(r"[0-9a-f]{64}@\S+:\d+", address):
-                raise NodeError(f"the relay printed no address but {address!r}{see}")
-            yield address
+            line = first_line(printed, process)
+            try:
+                said = json.loads(line)
+            except ValueError:
+                raise NodeError(f"the {words[0]} printed no address but {line!r}{see}") from None
+            yield said
             if process.poll() is not None:
-                raise NodeError(f"the relay ended by itself with status {process.returncode}{see}")
+                raise NodeError(f"the {words[0]} ended by itself with status {process.returncode}{see}")
         finally:
             status = end(process)
     if status:
-        raise NodeError(f"the relay ended with status {status} after SIGTERM{see}")
+        raise NodeError(f"the {words[0]} ended with status {status} after SIGTERM{see}")
 
 
 def first_line(printed: Path, process: subprocess.Popen[bytes]) -> str:
@@ -139,7 +147,9 @@ def wait_for_end(process: subprocess.Popen[bytes]) -> int:
 
 
 @contextmanager
-def daemons(directory: Path, address: str, suite: Suite, listening: int, log: Path) -> Iterator[None]:
+def daemons(
+    directory: Path, address: str, suite: Suite, listening: int, target: list[str], log: Path
+) -> Iterator[None]:
     """Reference daemons as processes, started once the suite listens, that dial it until SIGTERM."""
     processes: list[subprocess.Popen[bytes]] = []
     stop = threading.Event()
@@ -151,8 +161,9 @@ def daemons(directory: Path, address: str, suite: Suite, listening: int, log: Pa
         for number in range(DAEMONS):
             if stop.is_set():
                 return
-            command = [GATE_P2P, "daemon", "--relay", address, "--keep-trying", *policy_options(suite)]
-            command += ["--key", str(directory / f"daemon-{number}.key")]
+            command = [GATE_P2P, "daemon", "--relay", address, "--keep-trying"]
+            command += ["--longest-pause", "1", *policy_options(suite)]
+            command += ["--key", str(directory / f"daemon-{number}.key"), *target]
             processes.append(
                 subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors)
             )
@@ -194,8 +205,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_suite(role: str, node: str, target: list[str], suite: Suite, extra: list[str]) -> Run:
-    """Run the suite once, its terminal report on our standard output."""
+def run_suite(
+    role: str, node: str, target: list[str], suite: Suite, extra: list[str], output: Path | None = None
+) -> Run:
+    """Run the suite once, its terminal report on our standard output or in a file."""
     report = REPORTS / f"{role.replace(' ', '-')}.json"
     report.unlink(missing_ok=True)
     command = [
@@ -205,7 +218,11 @@ def run_suite(role: str, node: str, target: list[str], suite: Suite, extra: list
         *("--json", str(report), "--junit", str(report.with_suffix(".xml")), *extra),
     ]
     started = time.monotonic()
-    status = subprocess.run(command, check=False).returncode
+    if output is None:
+        status = subprocess.run(command, check=False).returncode
+    else:
+        with output.open("wb") as file:
+            status = subprocess.run(command, stdout=file, stderr=file, check=False).returncode
     seconds = time.monotonic() - started
     content = json.loads(report.read_text(encoding="utf-8")) if report.exists() else None
     return Run(role, node, status, seconds, content)
@@ -216,10 +233,59 @@ def interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
+def listed_cases() -> list[dict[str, Any]]:
+    """What `gate-conformance list` says."""
+    listed = subprocess.run([GATE_CONFORMANCE, "list", "--json"], capture_output=True, check=True).stdout
+    cases: list[dict[str, Any]] = json.loads(listed)
+    return cases
+
+
 def must_cases() -> set[str]:
     """The ids of the cases that test a MUST."""
-    listed = subprocess.run([GATE_CONFORMANCE, "list", "--json"], capture_output=True, check=True).stdout
-    return {case["id"] for case in json.loads(listed) if case["level"] == "MUST"}
+    return {case["id"] for case in listed_cases() if case["level"] == "MUST"}
+
+
+def inference_options(extra: list[str]) -> list[str] | None:
+    """The options of the run about inference: its cases, of those that were asked for; None without any."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--only", action="append", default=[])
+    asked, rest = parser.parse_known_args(extra)
+    chosen = []
+    for case in listed_cases():
+        about = case["id"].startswith(INFERENCE_CASES)
+        names = (case["id"], case["requirement"], case["requirement"].lower(), case["id"].partition(".")[0])
+        matched = [pattern for pattern in asked.only for name in names if fnmatchcase(name, pattern)]
+        if about and (matched or not asked.only):
+            chosen += ["--only", case["id"]]
+    return [*rest, *chosen] if chosen else None
+
+
+@contextmanager
+def judged_inference(directory: Path, relay: str, suite: Suite, extra: list[str]) -> Iterator[list[Run]]:
+    """A daemon that serves a model, judged while the block runs; its run is in the list at the end."""
+    runs: list[Run] = []
+    options = inference_options(extra)
+    if options is None:
+        yield runs
+        return
+    output = REPORTS / "inference.txt"
+    with model_server() as url:
+        words = ["daemon", "--relay", relay, "--key", str(directory / "responder.key"), "--upstream", url]
+        with node(words, suite, REPORTS / "responder.log") as said:
+            target = [f"iroh:{said['address']}", "--model", "tiny", "--slow-model", "slow"]
+
+            def judge() -> None:
+                name = "gate-p2p daemon --upstream"
+                runs.append(run_suite("inference", name, target, suite, options, output))
+
+            thread = threading.Thread(target=judge)
+            thread.start()
+            try:
+                yield runs
+            finally:
+                thread.join()
+    print(f"\n== inference: a reference daemon that serves a model at {said['address']}")
+    print(output.read_text(encoding="utf-8"), flush=True)
 
 
 def summary(run: Run) -> str:
@@ -238,13 +304,11 @@ def summary(run: Run) -> str:
 
 
 def main() -> int:
-    """Run both directions, and the case that ends its target; returns the worst exit status."""
+    """Run both directions; returns the worst exit status."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--role", choices=("acceptor", "dialer"), help="judge the reference in this role only"
-    )
+    parser.add_argument("--role", choices=("acceptor", "dialer", "inference"), help="do this run only")
     options, extra = parser.parse_known_args()
     signal.signal(signal.SIGTERM, interrupt)
     REPORTS.mkdir(parents=True, exist_ok=True)
@@ -253,15 +317,27 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="gate-conformance-") as directory:
         try:
             suite = Suite.new(Path(directory))
-            if options.role in (None, "acceptor"):
-                with relay(Path(directory) / "relay.key", suite, REPORTS / "relay.log") as address:
-                    print(f"== acceptor: a reference relay at {address}", flush=True)
-                    runs.append(run_suite("acceptor", "gate-p2p relay", [f"iroh:{address}"], suite, extra))
+            if options.role != "dialer":
+                with ExitStack() as stack:
+                    words = ["relay", "--listen", "127.0.0.1:0", "--https", "127.0.0.1:0"]
+                    words += ["--publish-address", PUBLISHED]
+                    words += ["--key", str(Path(directory) / "relay.key")]
+                    said = stack.enter_context(node(words, suite, REPORTS / "relay.log"))
+                    beside: list[Run] = []
+                    if options.role != "acceptor":
+                        judged = judged_inference(Path(directory), said["address"], suite, extra)
+                        beside = stack.enter_context(judged)
+                    if options.role != "inference":
+                        print(f"== acceptor: a reference relay at {said['address']}", flush=True)
+                        target = [f"iroh:{said['address']}"]
+                        runs.append(run_suite("acceptor", "gate-p2p relay", target, suite, extra))
+                runs += beside
             if options.role in (None, "dialer"):
                 port = free_port()
                 address = f"{suite.node_id}@127.0.0.1:{port}"
                 print(f"== dialer: {DAEMONS} reference daemons that dial the suite at {address}", flush=True)
-                with daemons(Path(directory), address, suite, port, REPORTS / "daemons.log"):
+                streams = ["--https-target", f"127.0.0.1:{free_port()}", "--idle-streams", str(IDLE_STREAMS)]
+                with daemons(Path(directory), address, suite, port, streams, REPORTS / "daemons.log"):
                     target = [f"listen:127.0.0.1:{port}", "--jobs", str(DAEMONS)]
                     runs.append(run_suite("dialer", "gate-p2p daemon", target, suite, extra))
                 if not any(word.startswith("--only") for word in extra):

@@ -7,6 +7,8 @@ import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass
 
+from .front import Front, Splice
+from .inference import Responder
 from .protocol import (
     DONE,
     HANDSHAKE_FAILED,
@@ -19,6 +21,7 @@ from .protocol import (
     Violation,
 )
 from .requests import Requests
+from .sni import Relay, Supply
 from .world import STRANGER, World
 
 LOST = (OSError, EOFError)
@@ -36,7 +39,12 @@ class Ending:
 class Node(Requests):
     """One control stream. Every fault is a subclass of this, with one thing changed."""
 
-    capabilities: tuple[str, ...] = ("inference", "dns_challenge")
+    capabilities: tuple[str, ...] = ("inference", "sni_proxy", "dns_challenge")
+    responder: type[Responder] = Responder  # serves inference connections, where there are any
+    relay: type[Relay] = Relay  # takes SNI-proxy connections, where there are any
+    supplier: type[Supply] = Supply  # opens them, as a dialer whose stream can dial
+    front: type[Front] = Front  # takes visitors, where the world has a place for them
+    splice: type[Splice] = Splice
     done_code = DONE
     handshake_code = HANDSHAKE_FAILED
     timeout_code = TIMED_OUT
@@ -70,6 +78,7 @@ class Node(Requests):
         self.asked: dict[str, Message] = {}
         self.responses_awaited = 0
         self.tasks: set[asyncio.Task[None]] = set()
+        self.supply: Supply | None = None
 
     def now(self) -> float:
         return asyncio.get_running_loop().time()
@@ -214,6 +223,15 @@ class Node(Requests):
     async def on_response(self, message: Message) -> None:
         """RQ-06: a response to no request is ignored."""
         self.asked.pop(message["request_id"], None)
+        if not message.get("stream_accepted", True):
+            self.world.refused.add(message["request_id"])
+
+    def sni_stream(self, message: Message) -> Message:
+        """ST-04: a dialer that has data connections opens one."""
+        if self.supply is None or not self.supply.allowed:
+            return super().sni_stream(message)
+        self.supply.open_one()
+        return self.success(message)
 
     # -- handshake
 
@@ -241,6 +259,8 @@ class Node(Requests):
             return
         self.peer_node_id = message["node_id"]
         self.peer_capabilities = message["capabilities"]
+        if self.supply is not None:
+            self.supply.changed.set()
         await self.send(self.handshake_response(message))
         if self.role == "acceptor":
             await self.establish()
@@ -268,6 +288,9 @@ class Node(Requests):
     async def establish(self) -> None:
         if not self.established:
             self.established = True
+            if self.role == "dialer" and hasattr(self.stream, "dial"):
+                self.supply = self.supplier(self)
+                self.go(self.supply.run())
             self.last_received = self.last_ping = self.now()
             await self.on_established()
 

@@ -5,6 +5,7 @@ The only module here that knows the suite; the nodes themselves know nothing of 
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -18,14 +19,16 @@ from gate_conformance.verdicts import Result, Verdict
 
 from .nameserver import NameServer
 from .registry import FAULTS, Fault
-from .targets import factory_named, names
-from .world import DOMAIN, SLOW_DOMAIN, World
+from .targets import class_named, factory_named, names
+from .world import DOMAIN, MODEL, PEER_NAME, SLOW_DOMAIN, SLOW_MODEL, World
 
 PEER_ID = "ab" * 32
 OPTIONS = Options(
     domain=DOMAIN,
     refused_domain="refused.test",
     slow_domain=SLOW_DOMAIN,
+    model=MODEL,
+    slow_model=SLOW_MODEL,
     peer_id=PEER_ID,
     domain_given=True,
     other=Identity.of(bytes([7]) * 32),
@@ -148,6 +151,47 @@ def verdict_in_zone(job: tuple[str, str]) -> Finding:
                 return Finding(name, role, case.id, result.requirement)
             if result.verdict is not Verdict.PASS:
                 blamed.append(f"{case.id}:{result.verdict.value}:{result.requirement}")
+    return Finding(name, role, None, None, tuple(blamed))
+
+
+def visited_cases(role: str) -> list[Case]:
+    """The cases that have to do with TCP connections."""
+    modules = (".sni_proxy_bytes", ".sni_proxy_visitors")
+    return [case for case in all_cases() if case.body.__module__.endswith(modules) and role in case.roles]
+
+
+def run_visited(name: str, role: str, cases: Sequence[Case]) -> list[Result]:
+    """The results of these cases over a fresh node with TCP connections, in real time."""
+    world = World()
+    with socket.socket() as visitors, socket.socket() as probe:
+        visitors.bind(("127.0.0.1", 0))
+        visitors.listen()
+        probe.bind(("127.0.0.1", 0))
+        free = probe.getsockname()
+        probe.close()
+        front = f"127.0.0.1:{visitors.getsockname()[1]}"
+        world.tls_target = free
+        node = class_named(name)
+        world.splice = node.splice
+        world.front = node.front(world, visitors)
+        target = MemoryTarget(f"py:faulty.targets:{name}", factory_named(name, world), role, PEER_ID)
+        target.virtual = False
+        options = replace(OPTIONS, https=front, https_name=PEER_NAME, https_target=f"127.0.0.1:{free[1]}")
+        return Runner(target, cases, options, Settings(jobs=4)).run().results
+
+
+def verdict_visited(job: tuple[str, str]) -> Finding:
+    """What becomes of a fault that only TCP connections show."""
+    name, role = job
+    fault = FAULTS[name]
+    blamed: list[str] = []
+    for case in visited_cases(role):
+        if case.requirement not in fault.breaks:
+            continue
+        for result in run_visited(name, role, [case]):
+            if finds(fault, result):
+                return Finding(name, role, case.id, result.requirement)
+            blamed.append(f"{case.id}:{result.verdict.value}:{result.requirement}:{result.message[:200]}")
     return Finding(name, role, None, None, tuple(blamed))
 
 

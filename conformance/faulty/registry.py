@@ -17,7 +17,8 @@ class Fault:
     """One mistake.
 
     `breaks`: the requirements that a judge may name for it, the first the nearest. `over`: "any", or "iroh"
-    when only a real connection shows it, "dns" when only a look into the zone does.
+    when only a real connection shows it, "dns" when only a look into the zone does, "front" when TCP
+    connections do.
     """
 
     name: str

@@ -6,11 +6,12 @@ NAME is `correct`, or the name of a fault, a choice or a null node; hyphens may 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 from . import choices, faults, lenient
 from .node import Node
 from .nulls import NULLS, run_null
-from .protocol import Stream
+from .protocol import INFERENCE_ALPN, DataStream, Stream
 from .registry import CHOICES, FAULTS
 from .world import World
 
@@ -43,8 +44,19 @@ def factory_named(name: str, world: World | None = None) -> Factory:
     node, shared = class_named(name), world or World()
 
     async def factory(stream: Stream, *, role: str, peer_id: str) -> None:
-        await node(stream, role=role, peer_id=peer_id, world=shared).run()
+        if shared.front is not None and shared.front.server is None:
+            await shared.front.start()
+        try:
+            await node(stream, role=role, peer_id=peer_id, world=shared).run()
+        finally:
+            if shared.front is not None and not shared.connections:
+                await shared.front.aclose()
 
+    async def data(stream: DataStream, *, alpn: str, peer_id: str) -> None:
+        serve = node.responder if alpn == INFERENCE_ALPN else node.relay
+        await serve(stream, peer_id, shared).run()
+
+    cast(Any, factory).data = data
     return factory
 
 

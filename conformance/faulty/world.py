@@ -9,6 +9,8 @@ DOMAIN = "conformance.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
 STRANGER = "1398f62c6d1a457c51ba6a4b5f3dbd2f69fca93216218dc8997e416bd17d93ca"  # nobody admits it
+PEER_NAME = "suite.nodes.test"  # leads to the suite, where a relay takes visitors
+MODEL, SLOW_MODEL = MODELS = ("tiny", "slow")
 
 
 class World:
@@ -21,6 +23,13 @@ class World:
         self.in_flight: Counter[str] = Counter()
         self.connections: list[Any] = []
         self.banned: set[str] = set()
+        self.responders: list[Any] = []  # of the inference connections that are open
+        self.idle: list[Any] = []  # the ends of idle SNI-proxy streams
+        self.refused: set[str] = set()  # our own requests that were refused, by request_id
+        self.front: Any = None  # of a relay that takes visitors
+        self.tls_target: tuple[str, int] | None = None  # where a daemon's streams lead
+        self.splice: Any = None
+        self.tasks: set[Any] = set()  # what outlives a control connection
         self.dead = False
         # what the name server shows beside the TXT records: addresses by name, and how the zone is written
         self.hosts: dict[str, str] = {}

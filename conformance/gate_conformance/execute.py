@@ -120,6 +120,7 @@ async def release_links(trial: Trial, keep: object) -> CloseReport | None:
     if keep is None:
         trial.drop_shared()
     reports = await asyncio.gather(*(link.release() for link in going), return_exceptions=True)
+    reports += await trial.release_data()
     found: CloseReport | None = None
     for report in reports:
         if isinstance(report, BaseException):

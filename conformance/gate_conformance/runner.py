@@ -206,6 +206,7 @@ class Runner:
             await self._pool(again, 1)
         finally:
             await self._load.stop()
+            await self._health.tls_server.aclose()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._target.aclose(), _CLOSE_WITHIN)
 

@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from gate_conformance import spec
-from gate_conformance.channel import Channel, CloseReport
+from gate_conformance.channel import Channel, ChannelLost, CloseReport
+from gate_conformance.data import DataStream
 from gate_conformance.identity import Identity
 from gate_conformance.link import End, Link
+from gate_conformance.tcp import Tcp, TcpServer
 from gate_conformance.transcript import Transcript
 from gate_conformance.verdicts import (
     CaseFailed,
@@ -26,6 +28,7 @@ from gate_conformance.verdicts import (
 
 if TYPE_CHECKING:
     from gate_conformance.case import Case
+    from gate_conformance.targets.arrivals import Arrival
     from gate_conformance.wire import Wire
 
 CAPABILITIES = ("inference", "sni_proxy", "dns_challenge")
@@ -44,6 +47,11 @@ class Options:
     refused_domain: str | None = None
     slow_domain: str | None = None
     dns: str | None = None
+    model: str | None = None
+    slow_model: str | None = None
+    https: str | None = None
+    https_name: str | None = None
+    https_target: str | None = None
     peer_id: str = "0" * 64
     domain_given: bool = False
     other: Identity | None = None
@@ -61,6 +69,12 @@ class Opener(Protocol):
 
     async def offer(self, alpn: str) -> str | None: ...
 
+    has_data: bool  # data connections can be had
+
+    async def dial(self, alpn: str) -> Channel | None: ...
+
+    async def dialled(self, control: Channel, since: float, within: float) -> Arrival | None: ...
+
 
 SLOW_SLOTS = 4  # a node may keep few values under one name: so many cases use the slow domain at a time
 
@@ -74,6 +88,9 @@ class Health:
     unanswered: Counter[str] = field(default_factory=Counter)  # how often a type had none
     links: set[Wire] = field(default_factory=set)  # those that are not released yet, of all cases
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
+    no_supply: set[str] = field(default_factory=set)  # daemons, by id, that open no SNI-proxy streams
+    tls_server: TcpServer = field(default_factory=TcpServer)
+    pools: dict[str, asyncio.Lock] = field(default_factory=dict)  # of idle streams, by the target's id
 
     def patience(self, request_type: str, within: float) -> float:
         """Seconds to wait for an answer: few for a type that this target has never answered."""
@@ -94,6 +111,9 @@ class Trial:
         self.warnings: list[Deviation] = []
         self.notes: list[str] = []
         self.links: list[Link] = []
+        self.streams: list[DataStream] = []
+        self.tcp: list[Tcp] = []
+        self._data_reports: list[CloseReport] = []
         self.transcript = Transcript(self.now)
         self._target = target
         self.shared: Link | None = None
@@ -125,6 +145,31 @@ class Trial:
             self._holds_slow_slot = False
             self.health.slow_slots.release()
 
+    @contextlib.asynccontextmanager
+    async def alone_in_pool(self, link: Link) -> AsyncIterator[None]:
+        """No other case has to do with idle streams between the suite and this node meanwhile."""
+        lock = self.health.pools.setdefault(link.channel.remote_id, asyncio.Lock())
+        with self._untimed():
+            await lock.acquire()
+        try:
+            yield
+        finally:
+            try:
+                await self.release_data()
+                await asyncio.sleep(0.2)  # the target sees that they are gone before the next case begins
+            finally:
+                lock.release()
+
+    async def release_data(self) -> list[CloseReport]:
+        """Close all data connections and TCP connections of this trial; a crash is in the reports."""
+        tcp, self.tcp = self.tcp, []
+        for one in tcp:
+            await one.aclose()
+        streams, self.streams = self.streams, []
+        reports = await asyncio.gather(*(stream.release() for stream in streams))
+        self._data_reports += reports
+        return self._data_reports
+
     # -- links
 
     async def connect(self, identity: Identity | None = None) -> Link:
@@ -147,6 +192,48 @@ class Trial:
         if channel is None:
             self.not_testable("the target chooses whom it dials")
         return channel
+
+    async def dial(self, alpn: str, *, reading: bool = True) -> DataStream:
+        """A stream on a data connection of its own, to a target that serves this ALPN (TR-06).
+
+        ``reading``: whether what comes is read; `DataStream.read_on` begins to.
+        """
+        try:
+            channel = await self._target.dial(alpn)
+        except ChannelLost as lost:
+            self.fail(f"a connection with the ALPN {alpn} for what is advertised", str(lost), "TR-06")
+        if channel is None:
+            self.not_testable("this kind of target has no data connections")
+        return self._data(DataStream(self, channel, alpn, self.now()), reading)
+
+    async def dialled(
+        self, link: Link, since: float, within: float, *, reading: bool = True
+    ) -> DataStream | None:
+        """The first SNI-proxy stream that the node behind ``link`` opened at or after ``since``.
+
+        Waits for it so many seconds.
+        """
+        arrival = await self._target.dialled(link.channel, since, within + link.channel.slack)
+        if arrival is None:
+            return None
+        if arrival.channel is None:
+            self.fail("a stream on the SNI-proxy connection", "none was opened", "SP-01")
+        return self._data(DataStream(self, arrival.channel, arrival.alpn, arrival.at), reading)
+
+    def _data(self, stream: DataStream, reading: bool) -> DataStream:
+        self.streams.append(stream)
+        if reading:
+            stream.read_on()
+        return stream
+
+    def note_tcp(self, what: str, data: bytes = b"") -> None:
+        """Put something that happens on a TCP connection into the transcript."""
+        self.transcript.add("suite", data, f"TCP: {what}")
+
+    @property
+    def has_data(self) -> bool:
+        """Whether this kind of target has data connections."""
+        return self._target.has_data
 
     async def offer(self, alpn: str) -> str | None:
         """What comes of a connection with this ALPN, see ``Target.offer``."""

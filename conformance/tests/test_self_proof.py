@@ -32,9 +32,7 @@ FULL = os.environ.get("GATE_PROOF") == "full"
 SURVIVORS: dict[tuple[str, str], str] = {}
 
 # Faults that the suite cannot see at all, and why.
-UNSEEN: dict[str, str] = {
-    "sni-accepted-without-stream": "no case waits yet for the SNI stream that follows an acceptance",
-}
+UNSEEN: dict[str, str] = {}
 
 # Faults that exec: and Iroh show too, one for each way to go wrong.
 SOME = ("zero-length-skipped", "sends-trailing-comma", "everyone-may")
@@ -121,8 +119,23 @@ def test_each_fault_in_the_zone_is_found() -> None:
     assert all(len(done.result()) >= 12 for done in correct.values())
 
 
+@pytest.mark.timeout(300)
+def test_each_fault_with_tcp_connections_is_found() -> None:
+    with ThreadPoolExecutor(8) as pool:  # they wait most of the time
+        correct = {
+            role: pool.submit(proof.run_visited, "correct", role, proof.visited_cases(role)) for role in BOTH
+        }
+        findings = list(pool.map(proof.verdict_visited, proof.provable("front")))
+    publish("front", findings)
+    assert score(findings)[1] == {}
+    for role, done in correct.items():
+        results = done.result()
+        assert len(results) >= 9
+        assert [one.message for one in results if one.verdict is not Verdict.PASS] == [], role
+
+
 def test_every_fault_is_proven_somewhere() -> None:
-    seen = {name for over in ("any", "dns") for name, _ in proof.provable(over)}
+    seen = {name for over in ("any", "dns", "front") for name, _ in proof.provable(over)}
     seen |= {name for name, _ in proof.provable("iroh")}
     assert set(FAULTS) - seen | set(UNSEEN) == set(UNSEEN)
 

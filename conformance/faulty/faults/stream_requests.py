@@ -166,14 +166,6 @@ class SniWildcardAccepted(Node):
         return self.success(message)
 
 
-@fault("sni-accepted-without-stream", "ST-01", over="iroh")
-class SniAcceptedWithoutStream(Node):
-    """Accepts RequestSniStream, and opens nothing."""
-
-    def sni_stream(self, message: Message) -> Message:
-        return self.success(message)
-
-
 @fault("malformed-stream-request-accepted", "MS-04", "RQ-04", "RQ-03")
 class MalformedStreamRequestAccepted(Node):
     """Accepts RequestSniStream without a domain."""

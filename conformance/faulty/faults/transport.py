@@ -218,7 +218,7 @@ class OverReset(Node):
         raise NotImplementedError
 
 
-@fault("reset-leaves-open", "TR-12")
+@fault("reset-leaves-open", "TR-12", "CL-10")
 class ResetLeavesOpen(OverReset):
     """Stops reading after a reset, and keeps the connection."""
 

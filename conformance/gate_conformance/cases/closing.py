@@ -235,3 +235,39 @@ async def finish_before_handshake(t: Trial) -> None:
     await link.finish()
     await link.expect_end(within=5.0)
     await t.still_serving()
+
+
+# -- one connection of several, and codes of resets --------------------------------------------------------
+
+
+@case("closing.other-control-connection", requirement="CL-11", roles=("acceptor",), seconds=2.0)
+async def other_control_connection(t: Trial) -> None:
+    """A control connection goes on when another of the same peer ends, in whatever way."""
+    first = await t.established()
+    for code in (0, 1, 5, 6):
+        link = await t.established()
+        if link.channel.kind != "stream":
+            t.not_testable("each stream has a process of its own here")
+        await link.barrier()
+        link.close(code)
+        await t.forget(link)
+    await first.settle(0.4)
+    await first.barrier("CL-11")
+
+
+def _reset_code_case(code: int) -> None:
+    async def any_reset_code(t: Trial) -> None:
+        link = await t.established()
+        await link.barrier()
+        if not link.reset(code):
+            t.not_testable("this kind of target has no resets")
+        await link.expect_end(within=5.0)
+        if t.role == "acceptor":
+            await t.still_serving()
+
+    any_reset_code.__doc__ = f"A control stream that is reset with code {code} ends the connection."
+    case(f"closing.reset-code-{code}", requirement="CL-10", seconds=1.5)(any_reset_code)
+
+
+for _code in (0, 6, 2**62 - 1):
+    _reset_code_case(_code)

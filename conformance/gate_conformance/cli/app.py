@@ -64,6 +64,17 @@ def app() -> None:
 @click.option("--slow-domain", metavar="D", help="A domain whose handler takes at least 6 s.")
 @click.option("--dns", metavar="SERVER:PORT", help="Where the target's TXT records can be looked up.")
 @click.option(
+    "--model", metavar="NAME", help="A model that the target serves, for requests that it has to serve."
+)
+@click.option("--slow-model", metavar="NAME", help="One whose answer takes at least 3 s, and at most 20 s.")
+@click.option("--https", metavar="HOST:PORT", help="Where the target, a relay, takes HTTPS visitors.")
+@click.option("--https-name", metavar="NAME", help="A server name that leads to the suite's identity there.")
+@click.option(
+    "--https-target",
+    metavar="HOST:PORT",
+    help="Where the suite stands in for the TLS server to which the target's SNI-proxy streams lead.",
+)
+@click.option(
     "--key",
     metavar="FILE",
     help="The suite's identity: 32 raw bytes, made (mode 0600) when absent [default: new for each run].",
@@ -119,6 +130,11 @@ def run(
     refused_domain: str | None,
     slow_domain: str | None,
     dns: str | None,
+    model: str | None,
+    slow_model: str | None,
+    https: str | None,
+    https_name: str | None,
+    https_target: str | None,
     key: str | None,
     other_key: str | None,
     refused_key: str | None,
@@ -149,6 +165,11 @@ def run(
         refused_domain=refused_domain,
         slow_domain=slow_domain,
         dns=dns,
+        model=model,
+        slow_model=slow_model,
+        https=https,
+        https_name=https_name,
+        https_target=https_target,
         key=key,
         other_key=other_key,
         refused_key=refused_key,

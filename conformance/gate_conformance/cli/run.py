@@ -34,6 +34,11 @@ class Request:
     refused_domain: str | None
     slow_domain: str | None
     dns: str | None
+    model: str | None
+    slow_model: str | None
+    https: str | None
+    https_name: str | None
+    https_target: str | None
     key: str | None
     other_key: str | None
     refused_key: str | None
@@ -62,8 +67,13 @@ def execute(request: Request) -> int:
         click.echo(line, err=to_stderr)
 
     try:
-        if request.dns is not None:
-            _check_server(request.dns)
+        for option, text in (
+            ("--dns", request.dns),
+            ("--https", request.https),
+            ("--https-target", request.https_target),
+        ):
+            if text is not None:
+                _check_server(option, text)
         if sum(file.is_stdout for file in request.files) > 1:
             raise UsageError("--json - and --junit - cannot both have standard output")
         _check_iroh(request.target)
@@ -85,6 +95,11 @@ def execute(request: Request) -> int:
         request.refused_domain,
         request.slow_domain,
         request.dns,
+        request.model,
+        request.slow_model,
+        request.https,
+        request.https_name,
+        request.https_target,
         own.peer_id,
         request.domain_given,
         other,
@@ -171,7 +186,7 @@ def _check_apart(*identities: Identity | None) -> None:
         raise UsageError("--key, --other-key and --refused-key have to hold different keys")
 
 
-def _check_server(text: str) -> None:
+def _check_server(option: str, text: str) -> None:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise UsageError(f"--dns {text}: expected SERVER:PORT")
+        raise UsageError(f"{option} {text}: expected {'SERVER' if option == '--dns' else 'HOST'}:PORT")

@@ -171,6 +171,7 @@ class IrohTarget(Target):
     """One endpoint; each stream is a new connection."""
 
     persistent = True
+    has_data = True
 
     def __init__(self, text: str, rest: str, options: TargetOptions) -> None:
         super().__init__(text, "acceptor")
@@ -221,6 +222,22 @@ class IrohTarget(Target):
                 return IrohChannel(connection, _Never(connection))  # closed at once: so may a stranger be
             connection.close(0)
             raise TargetGone(f"no stream on a new connection: {error}") from None
+
+    async def dial(self, alpn: str) -> Channel | None:
+        from gate_p2p.iroh import DialError, TransportError
+
+        assert self._endpoint is not None
+        try:
+            connection = await self._endpoint.dial(self._address, alpn, timeout=_NEXT_DIAL)
+        except DialError as error:
+            if error.kind == "unknown_alpn":
+                raise ChannelLost(None, True, "the connection was refused in the TLS handshake") from None
+            raise TargetGone(" ".join(str(error).split()), _HINT) from None
+        try:
+            return IrohChannel(connection, await connection.open_stream())
+        except TransportError as error:
+            info = connection.lost()
+            raise ChannelLost(info.code, info.by_peer, str(error)) from None
 
     async def offer(self, alpn: str) -> str | None:
         from gate_p2p.iroh import DialError

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
 
 from gate_conformance.channel import Channel, CloseReport
 from gate_conformance.process import Process, split_command
+from gate_conformance.targets.arrivals import Arrival, Arrivals
 from gate_conformance.targets.base import Target, TargetOptions
 from gate_conformance.targets.iroh import IrohChannel
 from gate_conformance.verdicts import CaseFailed, TargetGone, UsageError
 
 if TYPE_CHECKING:
-    from gate_p2p.iroh import Endpoint, IrohConnection
+    from gate_p2p.iroh import Endpoint, IrohConnection, IrohStream
 
 DIAL_WAIT = 30.0
 STREAM_WAIT = 10.0
@@ -36,10 +38,10 @@ def check_listen(rest: str) -> str:
 
 async def bind(key: bytes, listen: str) -> Endpoint:
     """An endpoint of the suite's. Raises TargetGone when the address cannot be had."""
-    from gate_p2p.iroh import BindError, Endpoint
+    from gate_p2p.iroh import ALPN_CONTROL, ALPN_SNI_PROXY, BindError, Endpoint
 
     try:
-        return await Endpoint.bind(key, listen=listen)
+        return await Endpoint.bind(key, listen=listen, alpns=(ALPN_CONTROL, ALPN_SNI_PROXY))
     except BindError as error:
         raise TargetGone(str(error)) from None
 
@@ -48,9 +50,7 @@ async def control_stream(connection: IrohConnection) -> IrohChannel:
     """The stream that the dialer opens; a dialer that opens none has sent no Handshake (HS-01)."""
     from gate_p2p.iroh import TransportError
 
-    task = asyncio.get_running_loop().create_task(connection.accept_stream())
-    # The loop reports errors that nobody has looked at, and after a time-out nobody does.
-    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    task = _stream_of(connection)
     await asyncio.wait({task}, timeout=STREAM_WAIT)
     if not task.done():
         late = f"no stream within {STREAM_WAIT:g} s of dialling"
@@ -59,6 +59,52 @@ async def control_stream(connection: IrohConnection) -> IrohChannel:
         return IrohChannel(connection, task.result())
     except TransportError as error:
         raise CaseFailed("a control stream with a Handshake on it", str(error), "HS-01") from None
+
+
+def _stream_of(connection: IrohConnection) -> asyncio.Task[IrohStream]:
+    task = asyncio.get_running_loop().create_task(connection.accept_stream())
+    # The loop reports errors that nobody has looked at, and after a time-out nobody does.
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
+
+
+class Doorkeeper:
+    """Accepts what is dialled to one endpoint: control connections one by one, the others for who asks."""
+
+    def __init__(self, endpoint: Endpoint, control: Callable[[IrohConnection], None]) -> None:
+        self.arrivals = Arrivals()
+        self._endpoint = endpoint
+        self._control = control
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._go(self._accept())
+
+    def _go(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _accept(self) -> None:
+        from gate_p2p.iroh import ALPN_CONTROL
+
+        while (connection := await self._endpoint.accept()) is not None:
+            if connection.alpn == ALPN_CONTROL:
+                self._control(connection)
+            else:
+                self._go(self._data(connection, asyncio.get_running_loop().time()))
+
+    async def _data(self, connection: IrohConnection, at: float) -> None:
+        task = _stream_of(connection)
+        await asyncio.wait({task}, timeout=STREAM_WAIT)
+        opened = task.done() and task.exception() is None
+        channel = IrohChannel(connection, task.result()) if opened else None
+        if channel is None:
+            connection.close(4)
+        self.arrivals.add(connection.remote_id, Arrival(channel, connection.alpn, at))
+
+    async def aclose(self) -> None:
+        """After the end of the endpoint: wait until nothing is left."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=2.0)
 
 
 class _Counted(IrohChannel):
@@ -78,6 +124,8 @@ class _Counted(IrohChannel):
 class ListenTarget(Target):
     """Waits for a node that dials by itself; each connection goes to the case that has waited longest."""
 
+    has_data = True
+
     def __init__(self, text: str, rest: str, options: TargetOptions) -> None:
         super().__init__(text, "dialer")
         self._listen = check_listen(rest)
@@ -85,7 +133,7 @@ class ListenTarget(Target):
         self._endpoint: Endpoint | None = None
         self._waiting: deque[asyncio.Future[IrohConnection]] = deque()
         self._early: deque[tuple[float, IrohConnection]] = deque(maxlen=16)
-        self._acceptor: asyncio.Task[None] | None = None
+        self._door: Doorkeeper | None = None
         self._busy = 0
         self._quiet_since = 0.0
         self._ever = False
@@ -93,7 +141,7 @@ class ListenTarget(Target):
     async def start(self) -> None:
         self._endpoint = await bind(self._options.key, self._listen)
         self._options.announce(str(self._endpoint.address))
-        self._acceptor = asyncio.get_running_loop().create_task(self._accept())
+        self._door = Doorkeeper(self._endpoint, self._take)
         self._quiet_since = self._now()
         connection = await self._next()
         # Only to see that somebody dials; the first case gets this very connection.
@@ -102,18 +150,16 @@ class ListenTarget(Target):
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
 
-    async def _accept(self) -> None:
-        assert self._endpoint is not None
-        while (connection := await self._endpoint.accept()) is not None:
-            self._ever = True
-            while self._waiting and self._waiting[0].done():
-                self._waiting.popleft()
-            if self._waiting:
-                self._waiting.popleft().set_result(connection)
-            else:
-                if len(self._early) == self._early.maxlen:
-                    self._early.popleft()[1].close(0)
-                self._early.append((self._now(), connection))
+    def _take(self, connection: IrohConnection) -> None:
+        self._ever = True
+        while self._waiting and self._waiting[0].done():
+            self._waiting.popleft()
+        if self._waiting:
+            self._waiting.popleft().set_result(connection)
+        else:
+            if len(self._early) == self._early.maxlen:
+                self._early.popleft()[1].close(0)
+            self._early.append((self._now(), connection))
 
     async def _next(self) -> IrohConnection:
         while self._early:
@@ -158,6 +204,10 @@ class ListenTarget(Target):
         counted.owner_target = self
         return counted
 
+    async def dialled(self, control: Channel, since: float, within: float) -> Arrival | None:
+        assert self._door is not None
+        return await self._door.arrivals.next(control.remote_id, since, within)
+
     def case_over(self) -> None:
         self._busy -= 1
         self._quiet_since = self._now()
@@ -170,8 +220,8 @@ class ListenTarget(Target):
     async def aclose(self) -> None:
         if self._endpoint is not None:
             await self._endpoint.aclose()
-        if self._acceptor is not None:
-            await asyncio.wait({self._acceptor}, timeout=2.0)
+        if self._door is not None:
+            await self._door.aclose()
 
 
 class _DialerChannel(IrohChannel):
@@ -179,6 +229,7 @@ class _DialerChannel(IrohChannel):
 
     process: Process
     endpoint: Endpoint
+    door: Doorkeeper
     done: CloseReport | None = None
 
     def end_target(self) -> bool:
@@ -188,6 +239,7 @@ class _DialerChannel(IrohChannel):
     async def release(self) -> CloseReport:
         if self.done is None:
             self.done = await release_dialer(self.process, self.endpoint)
+            await self.door.aclose()
         return self.done
 
 
@@ -204,6 +256,8 @@ async def release_dialer(process: Process, endpoint: Endpoint) -> CloseReport:
 
 class DialerTarget(Target):
     """Starts a dialer per case, each with an endpoint of its own, so that none lands in another's case."""
+
+    has_data = True
 
     def __init__(self, text: str, rest: str, options: TargetOptions) -> None:
         super().__init__(text, "dialer")
@@ -232,11 +286,13 @@ class DialerTarget(Target):
     async def _open(self) -> Channel:
         endpoint = await bind(self._options.key, self._listen)
         process: Process | None = None
+        dialled: asyncio.Queue[IrohConnection] = asyncio.Queue()
+        door = Doorkeeper(endpoint, dialled.put_nowait)
         try:
             address = str(endpoint.address)
             words = [word.replace("{address}", address) for word in self._words]
             process = await Process.start(words, {"GATE_PEER_ID": self._options.peer_id}, pipes=False)
-            connection = await self._dialled(endpoint, process)
+            connection = await self._dialled(dialled, process)
             opened = await control_stream(connection)
         except BaseException:  # cancelled or failed: nothing of this case stays behind
             if process is not None:
@@ -245,19 +301,23 @@ class DialerTarget(Target):
                 await endpoint.aclose()
             raise
         channel = _DialerChannel(connection, opened.stream)
-        channel.process, channel.endpoint = process, endpoint
+        channel.process, channel.endpoint, channel.door = process, endpoint, door
         return channel
 
-    async def _dialled(self, endpoint: Endpoint, process: Process) -> IrohConnection:
+    async def dialled(self, control: Channel, since: float, within: float) -> Arrival | None:
+        assert isinstance(control, _DialerChannel)
+        return await control.door.arrivals.next(control.remote_id, since, within)
+
+    async def _dialled(self, dialled: asyncio.Queue[IrohConnection], process: Process) -> IrohConnection:
         loop = asyncio.get_running_loop()
-        accepting = loop.create_task(endpoint.accept())
+        accepting = loop.create_task(dialled.get())
         exited = loop.create_task(process.raw.wait())
         try:
             await asyncio.wait({accepting, exited}, timeout=DIAL_WAIT, return_when="FIRST_COMPLETED")
             if not accepting.done() and exited.done():
                 await asyncio.wait({accepting}, timeout=2.0)  # it may have left a child that dials
-            if accepting.done() and (connection := accepting.result()) is not None:
-                return connection
+            if accepting.done():
+                return accepting.result()
         finally:
             accepting.cancel()
             exited.cancel()

@@ -35,6 +35,14 @@ IDLE_STREAMS = 4
     help="Ask the relay for a domain after each handshake, and print it. Its addresses are the relay's.",
 )
 @click.option(
+    "--longest-pause",
+    type=click.FloatRange(0.1, 3600),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="The pauses between dials grow up to this.",
+)
+@click.option(
     "--https-target",
     metavar="HOST:PORT",
     help="The TLS server that the relay's HTTPS visitors of this node are led to.",
@@ -65,6 +73,7 @@ def command(
     listen: str | None,
     keep_trying: bool,
     register: bool,
+    longest_pause: float,
     upstream: str | None,
     upstream_key_file: Path | None,
     https_target: str | None,
@@ -125,6 +134,7 @@ def command(
     set_up_logging(verbose)
     config = {
         "listen": listen,
+        "longest_pause": longest_pause,
         "advertise": advertise,
         "inference": upstream is not None,
         "secret_key": None if key is None else load_or_create(key),

@@ -12,7 +12,7 @@ LONGEST = 60.0  # seconds: a daemon is found again within a minute of its relay'
 class Backoff:
     """Exponential, with jitter so that the peers of a restarted relay do not come back in one wave.
 
-    `uniform(low, high)` gives the jitter.
+    `uniform(low, high)` gives the jitter. No span is longer than `longest`, the first included.
     """
 
     def __init__(
@@ -21,10 +21,10 @@ class Backoff:
         longest: float = LONGEST,
         uniform: Callable[[float, float], float] | None = None,
     ) -> None:
-        self._first = first
+        self._first = min(first, longest)
         self._longest = longest
         self._uniform = uniform or random.SystemRandom().uniform
-        self._next = first
+        self._next = self._first
 
     def next_delay(self) -> float:
         """Seconds to wait now: between half and all of a span that doubles up to the longest."""

@@ -11,6 +11,7 @@ from gate_p2p.address import NodeAddress, check_socket_address
 from gate_p2p.core import CloseCode, Limits, LocalProtocolError
 from gate_p2p.dns.handler import DnsChallengeHandler, DomainRegistrar
 from gate_p2p.session.admission import Admission, Service
+from gate_p2p.session.backoff import LONGEST, Backoff
 from gate_p2p.session.budget import FrameBudget
 from gate_p2p.session.builder import SessionBuilder
 from gate_p2p.session.control import ControlConnections
@@ -54,8 +55,8 @@ class P2PSession:
     `listen`: `ip:port`, port 0 takes a free one. `advertise`: the `ip:port` others dial, if it is another.
     `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to serve and to
     advertise; a `dns_challenge_handler` implies the last. `registrar`: gives names to peers that ask for one
-    (DR-01). `suffix`, `allowed`: see `NamePolicy`. `limits`: the bounds of each control stream. `bind`: what
-    makes the endpoint, on Iroh by default.
+    (DR-01). `suffix`, `allowed`: see `NamePolicy`. `limits`: the bounds of each control stream.
+    `longest_pause`: seconds between two dials, at most. `bind`: makes the endpoint, on Iroh by default.
     """
 
     def __init__(
@@ -72,8 +73,10 @@ class P2PSession:
         suffix: str = DEFAULT_SUFFIX,
         allowed: Mapping[str, Iterable[str]] | None = None,
         limits: Limits | None = None,
+        longest_pause: float = LONGEST,
         bind: Bind = bind_iroh,
     ) -> None:
+        self._longest_pause = longest_pause
         self._bind = bind
         self._listen = listen
         self._advertise = None if advertise is None else check_socket_address(advertise)
@@ -239,6 +242,7 @@ class P2PSession:
                 address,
                 self._connect,
                 lambda reason, delay: self._tell(DialFailed(address.node_id, reason, delay)),
+                Backoff(longest=self._longest_pause),
                 keep_trying=keep_trying,
             )
         peer.address = address
