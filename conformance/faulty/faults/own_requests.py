@@ -105,6 +105,8 @@ class AsksInUpperCase(Asks):
 class AsksForSniWithoutServingIt(Asks):
     """Asks for SNI-proxy streams, for which it has not advertised `sni_proxy`."""
 
+    capabilities = ("inference", "dns_challenge")
+
     def wishes(self) -> list[Message]:
         return [{"type": "RequestSniStream", "request_id": "sni-1", "domain": "node.conformance.test"}]
 
