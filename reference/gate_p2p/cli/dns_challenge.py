@@ -40,8 +40,9 @@ def common(command: F) -> F:
 def command() -> None:
     """Have a relay set, or remove, the TXT record of an ACME challenge (DNS-01).
 
-    The relay lets a node act for its own name: use the key of the daemon, which may run meanwhile. DOMAIN is
-    the name to be certified; `*.`, `_acme-challenge.` and a final dot are taken off.
+    The relay lets a node act for its own name: use the key of the daemon, which may run meanwhile (with
+    iroh 0.35 it may not: give this command a key of its own, and the relay --allow ID=DOMAIN). DOMAIN is the
+    name to be certified; `*.`, `_acme-challenge.` and a final dot are taken off.
     Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 unreachable, 130 interrupted.
 
     \b

@@ -47,19 +47,15 @@ class LeasingHandler:
         self._expiry = Expiry(self._leases.clock, self._leases.next_expiry, self._remove_expired)
         self._tasks: set[asyncio.Task[None]] = set()
         self._closed = False
-        if journal is not None:
-            self._restore(journal)
-
-    def _restore(self, journal: Journal) -> None:
-        for kind, *rest in journal.entries:
+        for kind, *rest in () if journal is None else journal.entries:
             if kind == KIND and len(rest) == 3:
                 domain, owner, value = rest
                 self._leases.restore(owner, domain, value)
-        if count := len(self._leases):
-            _log.info("TXT: %d values of an earlier run are still here, each for its lease", count)
 
     async def __aenter__(self) -> LeasingHandler:
         """Let the leases of what the journal held begin to run."""
+        if count := len(self._leases):
+            _log.info("TXT: %d values of an earlier run are still there, each for its lease", count)
         self._expiry.arm()
         return self
 

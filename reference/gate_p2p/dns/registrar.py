@@ -73,6 +73,8 @@ class PublishingRegistrar:
 
     async def __aenter__(self) -> PublishingRegistrar:
         """Let the leases of what the journal held begin to run."""
+        if self._names:
+            _log.info("%d names of an earlier run are still there, each for its lease", len(self._names))
         self._expiry.arm()
         return self
 

@@ -88,4 +88,6 @@ async def test_after_a_kill_a_peer_cleans_up_and_the_lease_sees_to_the_rest(
     assert status == 0
     assert "Traceback" not in log
     assert "crash would leave" not in log
+    assert "TXT: 1 values of an earlier run" in log
+    assert "1 names of an earlier run" in log
     assert (tmp_path / "journal").read_bytes().count(b'"+"') == 2  # and what takes these back
