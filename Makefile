@@ -30,8 +30,8 @@ conformance: $(STAMP) ## run the suite against a reference relay and daemon, ove
 test: $(STAMP) ## run every test (ARGS='-k name' chooses)
 	@$(LOOPBACK) $(BIN)/python -m pytest $(ARGS)
 
-test-iroh-0.35: $(STAMP_035) ## run the tests of the adapter and of the session on iroh 0.35 (its own environment)
-	@$(LOOPBACK) $(VENV_035)/bin/python -m pytest reference/tests/iroh reference/tests/session $(ARGS)
+test-iroh-0.35: $(STAMP_035) ## run the tests of the adapter and what is above it on iroh 0.35 (its own environment)
+	@$(LOOPBACK) $(VENV_035)/bin/python -m pytest $(addprefix reference/tests/,iroh session https inference cli) $(ARGS)
 
 $(STAMP_035): pyproject.toml constraints.txt scripts/create-venv
 	@scripts/create-venv $(VENV_035) 0.35.0

@@ -108,6 +108,7 @@ def test_a_full_disk_behind_standard_output_stops_a_node_without_a_traceback() -
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.iroh1(reason="iroh 0.35 hears nothing of a wrong id")
 def test_a_wrong_id_is_one_line_and_status_3() -> None:
     with Node("relay") as relay:
         failed = run("daemon", "--relay", f"{DEAD_ID}@{relay.first.partition('@')[2]}")
