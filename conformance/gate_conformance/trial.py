@@ -94,8 +94,11 @@ class Health:
 
     def patience(self, request_type: str, within: float) -> float:
         """Seconds to wait for an answer: few for a type that this target has never answered."""
-        hopeless = self.unanswered[request_type] >= 3 and request_type not in self.answered
-        return min(within, 2.0) if hopeless and within <= 10.0 else within
+        return min(within, 2.0) if self.never_answers(request_type) and within <= 10.0 else within
+
+    def never_answers(self, request_type: str) -> bool:
+        """Whether this target has left every request of the type without an answer, of three at least."""
+        return self.unanswered[request_type] >= 3 and request_type not in self.answered
 
 
 class Trial:

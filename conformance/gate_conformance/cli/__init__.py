@@ -17,4 +17,11 @@ def main() -> None:
         raise SystemExit(2)
     from gate_conformance.cli.app import run_app
 
-    run_app()
+    try:
+        run_app()
+    except SystemExit as end:
+        if "iroh" in sys.modules and isinstance(end.code, int):
+            from gate_p2p.iroh.leave import leave
+
+            leave(end.code)
+        raise

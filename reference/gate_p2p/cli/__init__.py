@@ -15,4 +15,11 @@ def main() -> None:
         raise SystemExit(2)
     from gate_p2p.cli.app import app
 
-    app(prog_name="gate-p2p")
+    try:
+        app(prog_name="gate-p2p")
+    except SystemExit as end:
+        if "iroh" in sys.modules and isinstance(end.code, int):
+            from gate_p2p.iroh.leave import leave
+
+            leave(end.code)
+        raise

@@ -12,6 +12,7 @@ from gate_p2p.iroh.call import Call, CoroutineCall
 from gate_p2p.iroh.generation import RawConnection, RawStream
 from gate_p2p.iroh.gone import GoneConnection
 from gate_p2p.iroh.stream import IrohStream
+from gate_p2p.iroh.words import CLOSED_HERE
 from gate_p2p.transport import CloseInfo, ConnectionLost, TransportError
 
 _log = logging.getLogger("gate_p2p.iroh")
@@ -47,7 +48,8 @@ class IrohConnection:
 
     async def _await_close(self) -> None:
         info = await self._raw.closed()
-        self._info = info if info.by_peer or self._own_close is None else self._own_close
+        # our close may have come after a loss, which then is what ended the connection
+        self._info = self._own_close if self._own_close is not None and info == CLOSED_HERE else info
         for stream in self._streams:
             stream.connection_closed()
         self._closed.set()

@@ -25,13 +25,16 @@ _STOPPED = re.compile(r"Stopped\((\d+)\)|sending stopped by peer: error (\d+)")
 _BY_PEER = "closed by peer: "
 _WITH_REASON = re.compile(r"(?s)(.*) \(code (\d+)\)")
 
+CLOSED_HERE = CloseInfo(None, False, "closed here")
+"""Our own close: iroh does not tell with which code."""
+
 
 def close_info(text: str | None) -> CloseInfo:
     """Read `closed()` or `close_reason()`: `closed by peer: bye (code 42)`, `closed by peer: 0`, `closed`."""
     if text is None:
         return CloseInfo(None, False, "")
     if text == "closed":
-        return CloseInfo(None, False, "closed here")
+        return CLOSED_HERE
     if not text.startswith(_BY_PEER):
         return CloseInfo(None, False, text)
     rest = text[len(_BY_PEER) :]
