@@ -39,6 +39,7 @@ REFUSED_DOMAIN = "refused.test"
 SLOW_DOMAIN = "slow.conformance.test"
 SLOW_SECONDS = 6.5
 PUBLISHED = "192.0.2.1"  # for documentation (RFC 5737): the address that the relay registers names with
+SUFFIX = "private.example"  # what a reference relay takes when nothing else is said
 IDLE_STREAMS = 2  # SNI-proxy streams that each daemon keeps ready
 DAEMONS = 24  # the six longest cases keep one each for most of a minute; the others share the rest
 INFERENCE_CASES = ("inference.", "closing.inference")  # what their ids begin with
@@ -329,7 +330,8 @@ def main() -> int:
                         beside = stack.enter_context(judged)
                     if options.role != "inference":
                         print(f"== acceptor: a reference relay at {said['address']}", flush=True)
-                        target = [f"iroh:{said['address']}"]
+                        target = [f"iroh:{said['address']}", "--https", said["https"]]
+                        target += ["--https-name", f"{suite.node_id[:32]}.{SUFFIX}"]
                         runs.append(run_suite("acceptor", "gate-p2p relay", target, suite, extra))
                 runs += beside
             if options.role in (None, "dialer"):
@@ -339,6 +341,7 @@ def main() -> int:
                 streams = ["--https-target", f"127.0.0.1:{free_port()}", "--idle-streams", str(IDLE_STREAMS)]
                 with daemons(Path(directory), address, suite, port, streams, REPORTS / "daemons.log"):
                     target = [f"listen:127.0.0.1:{port}", "--jobs", str(DAEMONS)]
+                    target += ["--https-target", streams[1]]
                     runs.append(run_suite("dialer", "gate-p2p daemon", target, suite, extra))
                 if not any(word.startswith("--only") for word in extra):
                     print("== dialer to be ended: a reference daemon that the suite starts", flush=True)

@@ -105,11 +105,15 @@ class Front:
         self.sock = sock
         self.asked = 0
         self.server: asyncio.Server | None = None
+        self.starting = asyncio.Lock()
         self.visits: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
-        """Take visitors until ``aclose``; again after it."""
-        self.server = await asyncio.start_server(self.visited, sock=self.sock.dup(), limit=CHUNK)
+        """Take visitors until ``aclose``, once; again after it."""
+        async with self.starting:
+            if self.server is None:
+                sock = self.sock.dup()
+                self.server = await asyncio.start_server(self.visited, sock=sock, limit=CHUNK)
 
     async def aclose(self) -> None:
         """Take no more visitors."""
@@ -197,18 +201,13 @@ class Front:
         payload = b""
         if data[:1] not in (b"\x16", b""):
             return ""
-        while len(data) >= 5:
+        while len(payload) < 4 or len(payload) < 4 + int.from_bytes(payload[1:4], "big"):
             length = int.from_bytes(data[3:5], "big")
-            if data[0] != 0x16:
+            if len(data) < 5 or (data[0] == 0x16 and len(data) < 5 + length):
+                return "" if payload[:1] not in (b"\x01", b"") else None
+            if data[0] != 0x16 or (payload + data[5:6])[:1] != b"\x01":
                 return ""
-            if len(data) < 5 + length:
-                payload += data[5:]
-                break
             payload, data = payload + data[5 : 5 + length], data[5 + length :]
-        if payload[:1] not in (b"\x01", b""):
-            return ""
-        if len(payload) < 4 or len(payload) < 4 + int.from_bytes(payload[1:4], "big"):
-            return None
         return server_name(payload[4:])
 
 

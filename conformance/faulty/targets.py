@@ -44,7 +44,7 @@ def factory_named(name: str, world: World | None = None) -> Factory:
     node, shared = class_named(name), world or World()
 
     async def factory(stream: Stream, *, role: str, peer_id: str) -> None:
-        if shared.front is not None and shared.front.server is None:
+        if shared.front is not None:
             await shared.front.start()
         try:
             await node(stream, role=role, peer_id=peer_id, world=shared).run()

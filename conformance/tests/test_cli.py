@@ -113,6 +113,8 @@ def test_json_on_standard_output_is_alone_there(command: Any) -> None:
         (("run", "nonsense"), "expected iroh:"),
         (("run", "py:cli_nodes:missing"), "no function missing"),
         (("run", "py:cli_nodes:good", "--dns", "localhost"), "SERVER:PORT"),
+        (("run", "py:cli_nodes:good", "--https", "localhost"), "--https localhost: expected HOST:PORT"),
+        (("run", "py:cli_nodes:good", "--https-target", "1.2.3.4:0"), "--https-target 1.2.3.4:0: expected"),
         (("run", "py:cli_nodes:good", "--json", "no/such/dir/r.json"), "No such file"),
         (("run", "py:cli_nodes:good", "--key", "short.key"), "32 raw bytes"),
         (("run", "py:cli_nodes:good", "--other-key", "short.key"), "32 raw bytes"),

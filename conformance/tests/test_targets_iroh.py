@@ -14,7 +14,14 @@ from gate_conformance.runner import Runner, Settings
 from gate_conformance.targets import TargetOptions, parse_target
 from gate_conformance.trial import Options, Trial
 from gate_conformance.verdicts import TargetGone, Verdict
-from gate_p2p.iroh import ALPN_CONTROL, Endpoint, NodeAddress, TransportError
+from gate_p2p.iroh import (
+    ALPN_CONTROL,
+    ALPN_INFERENCE,
+    ALPN_SNI_PROXY,
+    Endpoint,
+    NodeAddress,
+    TransportError,
+)
 
 pytestmark = pytest.mark.iroh
 KEY = bytes(range(32))
@@ -154,3 +161,93 @@ async def test_the_wrong_id_is_out_of_reach(make_case: Any) -> None:
     assert caught.value.hint
     await node.aclose()
     assert await server is None
+
+
+async def echoed(t: Trial) -> None:
+    link = await t.established()
+    stream = await t.dial(ALPN_INFERENCE)
+    await stream.send(b"to and fro")
+    await stream.finish()
+    assert await stream.until(lambda: stream.ended is not None, 5.0)
+    t.note(f"{bytes(stream.received)!r} {stream.ended}, closed with {await stream.code()}")
+    await link.barrier()
+    await t.dial("gate/sni-proxy/1.0")
+
+
+async def test_opens_data_connections(make_case: Any) -> None:
+    node = await Endpoint.bind(alpns=(ALPN_CONTROL, ALPN_INFERENCE))
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve() -> None:
+        while (connection := await node.accept()) is not None:
+            tasks.add(asyncio.create_task(one(connection)))
+
+    async def one(connection: Any) -> None:
+        try:
+            stream = await connection.accept_stream()
+            if connection.alpn == ALPN_CONTROL:
+                await answer(stream, connection)
+                return
+            while data := await stream.read():
+                await stream.write(data)
+            await stream.finish()
+            await stream.wait_delivered(1.0)
+            connection.close(5)
+        except TransportError:
+            return
+
+    server = asyncio.create_task(serve())
+    target = parse_target(f"iroh:{node.address}", TargetOptions(KEY, public_id(KEY)))
+    report = await run_real(Runner(target, [make_case(echoed)], Options(peer_id=public_id(KEY)), Settings()))
+    await node.aclose()
+    await server
+    await asyncio.gather(*tasks)
+    (result,) = report.results
+    assert (result.verdict, result.requirement) == (Verdict.FAIL, "TR-06")
+    assert "refused in the TLS handshake" in result.message
+    notes = [record.get("note", "") for record in result.transcript]
+    assert "inference stream 1: ended its direction" in notes
+
+
+async def taken(t: Trial) -> None:
+    link = await t.established()
+    stream = await t.dialled(link, 0.0, 5.0)
+    assert stream is not None
+    assert await stream.until(lambda: len(stream.received) == 9, 5.0)
+    assert await t.dialled(link, t.now(), 0.1) is None
+    t.note(f"{bytes(stream.received)!r}")
+    await link.barrier()
+
+
+async def test_takes_the_data_connections_of_a_dialer(make_case: Any) -> None:
+    node = await Endpoint.bind()
+    announced: asyncio.Queue[str] = asyncio.Queue()
+    loop = asyncio.get_running_loop()
+
+    def announce(line: str) -> None:
+        loop.call_soon_threadsafe(announced.put_nowait, line)
+
+    options = TargetOptions(KEY, public_id(KEY), announce=announce)
+
+    async def dial() -> None:
+        address = NodeAddress.parse(await announced.get())
+        try:
+            while True:
+                connection = await node.dial(address, ALPN_CONTROL, timeout=5.0)
+                stream = await connection.open_stream()
+                await stream.write(frame(type="Handshake", node_id=node.node_id, capabilities=[]))
+                data = await node.dial(address, ALPN_SNI_PROXY, timeout=5.0)
+                await (await data.open_stream()).write(b"\0\0\0\5READY")
+                await answer(stream, connection)
+                await connection.wait_closed()
+        except TransportError:
+            return
+
+    dialer = asyncio.create_task(dial())
+    target = parse_target("listen", options)
+    cases = [make_case(taken, "SP-03", f"tests.case-{number}") for number in range(2)]
+    report = await run_real(Runner(target, cases, Options(peer_id=public_id(KEY)), Settings(jobs=2)))
+    await node.aclose()
+    await dialer
+    wanted = (Verdict.PASS, repr(b"\0\0\0\5READY"))
+    assert [(one.verdict, one.message) for one in report.results] == [wanted] * 2

@@ -169,6 +169,8 @@ async def stream_not_read(t: Trial) -> None:
             taken += 1
         if taken >= FLOOD:
             t.fail("no more taken than what is handed on", f"{FLOOD} MiB, of which nothing was read")
+        if _tcp_end(pair) != "open":
+            t.fail("a TCP connection that waits", f"its {_tcp_end(pair)} after {taken} MiB")
         t.note(f"{taken} MiB were taken")
         await alive(t, pair.link, "a stream that is not read")
 
@@ -183,6 +185,8 @@ async def tcp_not_read(t: Trial) -> None:
             taken += 1
         if taken >= FLOOD:
             t.fail("no more taken than what is handed on", f"{FLOOD} MiB, of which nothing was read")
+        if pair.stream.not_taken or _stream_end(pair) != "open":
+            t.fail("a stream that waits", f"its end after {taken} MiB")
         t.note(f"{taken} MiB were taken")
         await alive(t, pair.link, "a TCP connection that is not read")
 

@@ -71,17 +71,22 @@ def command(
 async def _print(answer: InferenceCall, as_json: bool) -> None:
     import json
 
-    from gate_p2p.cli.ask import write
+    from gate_p2p.cli.ask import FAILED, write
+    from gate_p2p.transport import ConnectionLost
 
     last = "\n"
+    got = "nothing of the answer had come; nodes of version 0.1.0 lose answers so"
     try:
         async with answer as frames:
             async for frame in frames:
+                got = "the answer may not be whole"
                 if as_json:
                     write(json.dumps(frame, ensure_ascii=False) + "\n")
                 elif text := _text(frame):
                     write(text)
                     last = text
+    except ConnectionLost as error:
+        raise Failure(f"{error}; {got}", FAILED) from None
     finally:
         if not last.endswith("\n"):
             write("\n")

@@ -76,9 +76,7 @@ class P2PSession:
         longest_pause: float = LONGEST,
         bind: Bind = bind_iroh,
     ) -> None:
-        self._longest_pause = longest_pause
-        self._bind = bind
-        self._listen = listen
+        self._bind, self._listen, self._longest_pause = bind, listen, longest_pause
         self._advertise = None if advertise is None else check_socket_address(advertise)
         self._secret_key = secret_key
         offered = {
@@ -89,14 +87,12 @@ class P2PSession:
         self._budget = FrameBudget()
         self._supplies: dict[str, SniStreamSupply] = {}
         self._names = NamePolicy(suffix, allowed)
-        if registrar is not None:
-            registrar = self._names.recording(registrar)
+        registrar = None if registrar is None else self._names.recording(registrar)
         self._handlers = Handlers(dns=dns_challenge_handler, registrar=registrar, sni_supplies=self._supplies)
-        # nobody acts for a name where nothing is done for names
-        named = dns_challenge_handler is not None or registrar is not None
         self._control = ControlConnections(
             tuple(name for name, here in offered.items() if here),
-            self._names if named else None,
+            # nobody acts for a name where nothing is done for names
+            None if dns_challenge_handler is None and registrar is None else self._names,
             self._handlers.carry_out,
             self._tell,
             self._budget,
