@@ -14,6 +14,9 @@ from gate_conformance.verdicts import CaseFailed
 if TYPE_CHECKING:
     from gate_conformance.trial import Trial
 
+INFERENCE_ALPN = "gate/inference/1.0"
+SNI_ALPN = "gate/sni-proxy/1.0"
+
 CODE_WAIT = 2.5
 WRITE_LIMIT = 20.0
 

@@ -142,7 +142,7 @@ async def run_plain(case: Case, context: Context) -> Result:
     except Exception as caught:  # noqa: BLE001 - whatever it is, it becomes a verdict
         error = caught
     finally:
-        trial.release_slow_domain()
+        trial.release_slots()
     return conclude(case, context.health, trial, error, trial.now() - start)
 
 

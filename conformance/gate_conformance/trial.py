@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from gate_conformance import spec
 from gate_conformance.channel import Channel, ChannelLost, CloseReport
-from gate_conformance.data import DataStream
+from gate_conformance.data import INFERENCE_ALPN, DataStream
 from gate_conformance.identity import Identity
 from gate_conformance.link import End, Link
 from gate_conformance.tcp import Tcp, TcpServer
@@ -76,6 +76,7 @@ class Opener(Protocol):
     async def dialled(self, control: Channel, since: float, within: float) -> Arrival | None: ...
 
 
+INFERENCE_SLOTS = 3  # a case has up to five inference connections, and a node may keep few of one peer
 SLOW_SLOTS = 4  # a node may keep few values under one name: so many cases use the slow domain at a time
 
 
@@ -88,6 +89,7 @@ class Health:
     unanswered: Counter[str] = field(default_factory=Counter)  # how often a type had none
     links: set[Wire] = field(default_factory=set)  # those that are not released yet, of all cases
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
+    inference_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INFERENCE_SLOTS))
     no_supply: set[str] = field(default_factory=set)  # daemons, by id, that open no SNI-proxy streams
     tls_server: TcpServer = field(default_factory=TcpServer)
     pools: dict[str, asyncio.Lock] = field(default_factory=dict)  # of idle streams, by the target's id
@@ -120,7 +122,7 @@ class Trial:
         self.transcript = Transcript(self.now)
         self._target = target
         self.shared: Link | None = None
-        self._holds_slow_slot = False
+        self._slots: list[asyncio.Semaphore] = []
         self.time_limit: asyncio.Timeout | None = None
         self._answered = False
 
@@ -136,17 +138,20 @@ class Trial:
         """The domain with the slow handler, once few enough other cases use it; not testable without one."""
         if not self.options.slow_domain:
             self.not_testable("needs --slow-domain, a name whose handler takes at least 6 s")
-        if not self._holds_slow_slot:
-            with self._untimed():
-                await self.health.slow_slots.acquire()
-            self._holds_slow_slot = True
+        await self._take(self.health.slow_slots)
         return self.options.slow_domain
 
-    def release_slow_domain(self) -> None:
-        """Make room for another case."""
-        if self._holds_slow_slot:
-            self._holds_slow_slot = False
-            self.health.slow_slots.release()
+    async def _take(self, slots: asyncio.Semaphore) -> None:
+        """One of these slots, kept until the case is over."""
+        if slots not in self._slots:
+            with self._untimed():
+                await slots.acquire()
+            self._slots.append(slots)
+
+    def release_slots(self) -> None:
+        """Make room for other cases."""
+        while self._slots:
+            self._slots.pop().release()
 
     @contextlib.asynccontextmanager
     async def alone_in_pool(self, link: Link) -> AsyncIterator[None]:
@@ -201,6 +206,8 @@ class Trial:
 
         ``reading``: whether what comes is read; `DataStream.read_on` begins to.
         """
+        if alpn == INFERENCE_ALPN:
+            await self._take(self.health.inference_slots)
         try:
             channel = await self._target.dial(alpn)
         except ChannelLost as lost:

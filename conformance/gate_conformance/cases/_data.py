@@ -12,8 +12,6 @@ if TYPE_CHECKING:
     from gate_conformance.link import Link
     from gate_conformance.trial import Trial
 
-INFERENCE_ALPN = "gate/inference/1.0"
-SNI_ALPN = "gate/sni-proxy/1.0"
 READY = b"\0\0\0\x05READY"
 ANSWER_WITHIN = 10.0  # seconds for what a node answers out of itself
 END_WITHIN = 5.0

@@ -6,7 +6,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from gate_conformance import codec
-from gate_conformance.cases._data import ANSWER_WITHIN, INFERENCE_ALPN
+from gate_conformance.cases._data import ANSWER_WITHIN
+from gate_conformance.data import INFERENCE_ALPN
 
 if TYPE_CHECKING:
     from gate_conformance.data import DataStream
@@ -64,9 +65,17 @@ def documents(t: Trial, stream: DataStream) -> list[Document]:
 
 
 async def answer(
-    t: Trial, stream: DataStream, within: float = ANSWER_WITHIN, requirement: str | None = None
+    t: Trial,
+    stream: DataStream,
+    within: float = ANSWER_WITHIN,
+    requirement: str | None = None,
+    *,
+    close: bool = True,
 ) -> list[Document]:
-    """All responses, after which the target has ended its direction cleanly (IN-10)."""
+    """All responses, after which the target has ended its direction cleanly (IN-10).
+
+    ``close``: close the connection then, as a requester does (CL-07).
+    """
     blamed = requirement or "IN-10"
     await stream.until(lambda: stream.ended is not None, within)
     found = documents(t, stream)
@@ -79,6 +88,8 @@ async def answer(
         t.fail("one response frame at least", "a stream that ends without one", blamed)
     if len(stream.received) != sum(4 + len(body) for body in stream.bodies()):
         t.fail("whole frames", "an end inside a frame", "IN-04")
+    if close:
+        stream.close()
     return found
 
 

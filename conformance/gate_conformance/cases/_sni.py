@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from gate_conformance.cases._data import READY, SNI_ALPN, needs_data
+from gate_conformance.cases._data import READY, needs_data
 from gate_conformance.cases._requests import SNI, describe, request, succeeded
+from gate_conformance.data import SNI_ALPN
 
 if TYPE_CHECKING:
     from gate_conformance.data import DataStream

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from gate_conformance import codec
 from gate_conformance.case import case
-from gate_conformance.cases._data import END_WITHIN, INFERENCE_ALPN, alive, served
+from gate_conformance.cases._data import END_WITHIN, alive, served
 from gate_conformance.cases._inference import (
     FRAME_ALONE,
     LIST,
@@ -26,6 +26,7 @@ from gate_conformance.cases._inference import (
     sensible,
 )
 from gate_conformance.codec import MAX_BODY, frame
+from gate_conformance.data import INFERENCE_ALPN
 
 if TYPE_CHECKING:
     from gate_conformance.trial import Trial

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
-from gate_conformance.cases._data import ANSWER_WITHIN, INFERENCE_ALPN, alive, beside, second, served
+from gate_conformance.cases._data import (
+    ANSWER_WITHIN,
+    alive,
+    beside,
+    second,
+    served,
+)
 from gate_conformance.cases._inference import (
     LIST,
     MODEL_WITHIN,
@@ -20,6 +26,7 @@ from gate_conformance.cases._inference import (
 )
 from gate_conformance.cases._requests import INFERENCE, request, succeeded
 from gate_conformance.codec import frame
+from gate_conformance.data import INFERENCE_ALPN
 
 if TYPE_CHECKING:
     from gate_conformance.data import DataStream
@@ -183,7 +190,7 @@ async def closed_after_both_ends(t: Trial) -> None:
     """The responder closes with code 0 when both directions have ended and the requester does not close."""
     link = await served(t, "inference")
     stream = await ask(t, LIST)
-    await answer(t, stream)
+    await answer(t, stream, close=False)
     code = await stream.code(12.0)
     t.check(code == 0, "a connection closed with code 0 some 5 s after both ends", f"code {code}")
     await alive(t, link, "an inference connection that was through")

@@ -8,8 +8,15 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
-from gate_conformance.cases._data import READY, SNI_ALPN, alive, beside, second, served
+from gate_conformance.cases._data import (
+    READY,
+    alive,
+    beside,
+    second,
+    served,
+)
 from gate_conformance.cases._sni import READY_WITHIN, STAYS, idle_stream
+from gate_conformance.data import SNI_ALPN
 
 if TYPE_CHECKING:
     from gate_conformance.data import DataStream

@@ -6,10 +6,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from gate_conformance.case import case
-from gate_conformance.cases._data import READY, SNI_ALPN, alive, served
+from gate_conformance.cases._data import READY, alive, served
 from gate_conformance.cases._proxied import PASSED_WITHIN, arrives, front, https_of, visit
 from gate_conformance.cases._requests import SNI
 from gate_conformance.cases._sni import idle_stream
+from gate_conformance.data import SNI_ALPN
 from gate_conformance.tcp import Tcp, client_hello, in_records
 
 if TYPE_CHECKING:
