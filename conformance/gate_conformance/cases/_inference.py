@@ -106,10 +106,10 @@ def error_of(t: Trial, document: Document) -> Document | None:
     return error
 
 
-def sensible(t: Trial, document: Document) -> None:
+def sensible(t: Trial, document: Document, requirement: str) -> None:
     """The answer is a list of models or an error object: the target has read the request."""
     if error_of(t, document) is None and not isinstance(document.get("models"), list):
-        t.fail("a list of models or an error object", f"{document}"[:300], "IN-13")
+        t.fail("a list of models or an error object", f"{document}"[:300], requirement)
 
 
 async def refused(t: Trial, document: object, what: str, requirement: str | None = None) -> Document:

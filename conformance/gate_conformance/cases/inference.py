@@ -48,9 +48,14 @@ async def list_models(t: Trial) -> None:
 async def clean_end(t: Trial) -> None:
     """Each answer is followed by the clean end of the stream, that of a failed request too."""
     link = await served(t, "inference")
-    requests: tuple[object, ...] = (LIST, {"action": "teleport"}, {"messages": []}, [])
-    for document in requests:
-        sensible(t, (await answer(t, await ask(t, document)))[-1])
+    requests: tuple[tuple[object, str], ...] = (
+        (LIST, "IN-13"),
+        ({"action": "teleport"}, "IN-14"),
+        ({"messages": []}, "IN-16"),
+        ([], "IN-15"),
+    )
+    for document, requirement in requests:
+        sensible(t, (await answer(t, await ask(t, document)))[-1], requirement)
     await alive(t, link, "several requests")
 
 
@@ -58,8 +63,14 @@ async def clean_end(t: Trial) -> None:
 async def response_frames(t: Trial) -> None:
     """Responses are JSON objects in frames, as control messages are."""
     link = await served(t, "inference")
-    for document in (LIST, {"action": "näh \U0001f600 \u0000"}, "text"):
-        sensible(t, (await answer(t, await ask(t, document), requirement="IN-10"))[-1])
+    requests: tuple[tuple[object, str], ...] = (
+        (LIST, "IN-13"),
+        ({"action": "näh \U0001f600 \u0000"}, "IN-14"),
+        ("text", "IN-15"),
+    )
+    for document, requirement in requests:
+        found = await answer(t, await ask(t, document), requirement="IN-10")
+        sensible(t, found[-1], requirement)
     await alive(t, link, "several requests")
 
 

@@ -16,9 +16,10 @@ from gate_p2p.cli.keyfile import load_or_create
 from gate_p2p.cli.options import listen_for
 from gate_p2p.core import GateError, LocalProtocolError, MissingCapabilityError
 from gate_p2p.session.session import P2PSession
-from gate_p2p.transport import TransportError
+from gate_p2p.transport import ConnectionLost, TransportError
 
 FAILED = 1
+NOTHING_CAME = "nothing of the answer had come; nodes of version 0.1.0 lose answers so"
 NO_INFERENCE = "the node serves no inference: it does not advertise it"
 READER_GONE = 141  # what a shell reports of a command that SIGPIPE ended
 
@@ -81,6 +82,8 @@ async def _ask(peer: NodeAddress, secret_key: bytes | None, call: Call, lacks: s
             raise Failure(lacks, FAILED) from None
         except LocalProtocolError as error:
             raise Failure(str(error)) from None
+        except ConnectionLost as error:
+            raise Failure(f"{error}; {NOTHING_CAME}", FAILED) from None
         except GateError as error:
             raise Failure(str(error), FAILED) from None
     finally:

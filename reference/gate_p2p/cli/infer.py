@@ -71,11 +71,11 @@ def command(
 async def _print(answer: InferenceCall, as_json: bool) -> None:
     import json
 
-    from gate_p2p.cli.ask import FAILED, write
+    from gate_p2p.cli.ask import FAILED, NOTHING_CAME, write
     from gate_p2p.transport import ConnectionLost
 
     last = "\n"
-    got = "nothing of the answer had come; nodes of version 0.1.0 lose answers so"
+    got = NOTHING_CAME
     try:
         async with answer as frames:
             async for frame in frames:

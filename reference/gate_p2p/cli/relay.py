@@ -51,7 +51,7 @@ def command(
       gate-p2p relay --https 0.0.0.0:443 --suffix nodes.example.org
       gate-p2p relay --rfc2136 127.0.0.1:53 --tsig-key-file acme.key --suffix nodes.example.org \\
         --dns-journal relay.journal
-      gate-p2p relay --allow '*=conformance.test' --dns-delay slow.conformance.test=6.5 --json
+      gate-p2p relay --allow '*=slow.example.test' --dns-delay slow.example.test=6.5 --json
     """
     from gate_p2p.cli.keyfile import load_or_create
     from gate_p2p.cli.node import Beside, run_node
