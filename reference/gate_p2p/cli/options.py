@@ -141,7 +141,7 @@ def name_options(command: F) -> F:
             "--allow",
             multiple=True,
             metavar="PEER=DOMAIN",
-            help="Let a peer (node id, or * for any) act for exactly this name and its wildcard. May be repeated.",
+            help="Let a peer (node id, or * for any) act for exactly this name. May be repeated.",
         ),
         click.option(
             "--suffix",
