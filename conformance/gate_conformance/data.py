@@ -80,6 +80,7 @@ class DataStream:
         except ChannelReset as error:
             self._end("reset", error.code)
         except ChannelLost as error:
+            self.trial.note_close(error.code if error.by_target else None)
             self._end("lost", error.code)
 
     def _end(self, kind: str, code: int | None) -> None:

@@ -259,9 +259,10 @@ class Runner:
             not alone
             and self._known_gone() is None
             and result.verdict in (Verdict.FAIL, Verdict.WARN)
-            and self._load.worst_since(started) > STARVED
+            # the suite came late, or the target has no more connections for it: nothing about the case
+            and (self._load.worst_since(started) > STARVED or self._health.full_at >= started)
         ):
-            self._again.append(case)  # the suite itself came late: this says nothing about the target
+            self._again.append(case)
             return
         self._record(case, result)
 

@@ -106,7 +106,6 @@ class TcpServer:
         self._server: asyncio.Server | None = None
         self._starting = asyncio.Lock()
         self._connections: list[Tcp] = []
-        self._arrived = asyncio.Event()
 
     async def start(self, address: str) -> None:
         """Listen at ``host:port``, once. Raises OSError."""
@@ -148,7 +147,8 @@ def client_hello(name: str | None, size: int = 0) -> bytes:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     if size:
-        context.set_alpn_protocols([f"{number:03d}".ljust(200, "x") for number in range(max(size // 200, 1))])
+        names = max((size - len(client_hello(name))) // 201, 1)
+        context.set_alpn_protocols([f"{number:03d}".ljust(200, "x") for number in range(names)])
     outgoing = ssl.MemoryBIO()
     tls = context.wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
     with contextlib.suppress(ssl.SSLWantReadError):

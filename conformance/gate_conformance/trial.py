@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
@@ -90,6 +92,7 @@ class Health:
     links: set[Wire] = field(default_factory=set)  # those that are not released yet, of all cases
     slow_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SLOW_SLOTS))
     inference_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(INFERENCE_SLOTS))
+    full_at: float = -math.inf  # when the target last closed a connection with code 5: it has enough (LM-02)
     no_supply: set[str] = field(default_factory=set)  # daemons, by id, that open no SNI-proxy streams
     tls_server: TcpServer = field(default_factory=TcpServer)
     pools: dict[str, asyncio.Lock] = field(default_factory=dict)  # of idle streams, by the target's id
@@ -186,7 +189,11 @@ class Trial:
         ``identity``: as another peer than the suite is else; not testable where the target dials.
         """
         with self._untimed():
-            channel = await (self._target.open() if identity is None else self._open_as(identity))
+            try:
+                channel = await (self._target.open() if identity is None else self._open_as(identity))
+            except TargetGone as gone:
+                self.note_close(gone.code)
+                raise
         link = Link(self, channel)
         self.links.append(link)
         self.health.links.add(link)
@@ -211,7 +218,8 @@ class Trial:
         try:
             channel = await self._target.dial(alpn)
         except ChannelLost as lost:
-            self.fail(f"a connection with the ALPN {alpn} for what is advertised", str(lost), "TR-06")
+            self.note_close(lost.code)
+            self.fail(f"a connection with the ALPN {alpn} for what is advertised", str(lost), "HS-21")
         if channel is None:
             self.not_testable("this kind of target has no data connections")
         return self._data(DataStream(self, channel, alpn, self.now()), reading)
@@ -235,6 +243,11 @@ class Trial:
         if reading:
             stream.read_on()
         return stream
+
+    def note_close(self, code: int | None) -> None:
+        """The target has closed a connection; after code 5, which says "enough", cases run again alone."""
+        if code == 5:
+            self.health.full_at = time.monotonic()
 
     def note_tcp(self, what: str, data: bytes = b"") -> None:
         """Put something that happens on a TCP connection into the transcript."""

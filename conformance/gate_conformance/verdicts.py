@@ -48,13 +48,14 @@ class CaseInconclusive(Outcome):
 class TargetGone(Exception):
     """No new control stream to the target can be had.
 
-    ``hint`` says what to do about it.
+    ``hint`` says what to do about it. ``code``: with which the target closed the new connection.
     """
 
-    def __init__(self, reason: str, hint: str = "") -> None:
+    def __init__(self, reason: str, hint: str = "", code: int | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
         self.hint = hint
+        self.code = code
 
 
 class UsageError(Exception):

@@ -201,6 +201,7 @@ class Wire:
         except ChannelReset as error:
             self._end(End("reset", error.code, None, self.trial.now()))
         except ChannelLost as error:
+            self.trial.note_close(error.code if error.by_target else None)
             if not error.by_target and not self._closed and "internal error" in error.reason:
                 self.transport_error = error.reason
             if error.by_target or self._closed:

@@ -23,7 +23,7 @@ CASES = [
     case
     for case in all_cases()
     if case.body.__module__.rpartition(".")[2] in MODULES
-    or case.id.startswith(("closing.other-control", "closing.reset-code"))
+    or case.id.startswith(("closing.other-control", "closing.any-reset-code"))
 ]
 MUST = [(case, role) for case in CASES if case.level == "MUST" for role in case.roles]
 

@@ -138,7 +138,7 @@ async def one_frame(
 async def models(t: Trial, stream: DataStream, requirement: str | None = None) -> list[Document]:
     """The models that a list_models request is answered with; inconclusive when the model server fails."""
     blamed = requirement or t.case.requirement
-    found = await one_frame(t, stream, requirement=blamed)
+    found = await one_frame(t, stream, MODEL_WITHIN, blamed)
     error = error_of(t, found)
     if error is not None and error["type"] == "upstream_error":
         t.inconclusive(f"the target's model server fails: {error['message'][:200]}")

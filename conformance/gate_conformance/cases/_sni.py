@@ -29,7 +29,8 @@ async def idle_stream(t: Trial, *, reading: bool = True) -> DataStream:
 
 
 async def use(stream: DataStream) -> None:
-    """The relay's first bytes, and the end of the visit."""
+    """The relay's first bytes, once READY is there, and the end of the visit."""
+    await stream.until(lambda: len(stream.received) >= len(READY) or stream.ended is not None, READY_WITHIN)
     await stream.send(HELLO)
     await stream.finish()
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 CLOSED_WITHIN = 5.0
 
 
-async def closed_after_stop(t: Trial, link: Link, code: int, *, silent: bool = False) -> None:
+async def closed_after_stop(
+    t: Trial, link: Link, code: int, *, silent: bool = False, requirement: str | None = None
+) -> None:
     """Stop the target's direction, and fail unless it closes the connection within 5 s.
 
     Unless ``silent``, Pings go on, so that a target which learns of it by its writes does.
@@ -35,7 +37,8 @@ async def closed_after_stop(t: Trial, link: Link, code: int, *, silent: bool = F
         if not silent:
             await ping(link)
         await asyncio.sleep(0)
-    t.fail("the connection closed within 5 s of the stop of the control stream", "still open after 5 s")
+    wanted = "the connection closed within 5 s of the stop of the control stream"
+    t.fail(wanted, "still open after 5 s", requirement)
 
 
 async def ping(link: Link) -> None:

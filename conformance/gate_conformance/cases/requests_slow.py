@@ -333,7 +333,7 @@ async def sixty_four(t: Trial) -> None:
     if any(one.get("code") == "unsupported" for one in refused):
         t.unsupported("the target says that it has no handler")
     for link, message in sent:
-        await finish_slow(t, link, message, "RQ-01", clean=False)
+        await finish_slow(t, link, message, "RQ-09", clean=False)  # late, when they wait for each other
     await clean(t, links[0])
     t.note(f"{ALLOWED - len(refused)} of {ALLOWED} in flight at a time")
     t.check(

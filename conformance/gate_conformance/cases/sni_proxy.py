@@ -53,7 +53,7 @@ async def _without_ready(t: Trial, link: Link, requirement: str) -> dict[str, Da
         left = stream.opened_at + END_BY + link.channel.slack - t.now()
         await stream.until(lambda s=stream: s.ended is not None, max(left, 0.1))  # type: ignore[misc]
         if stream.received:
-            t.fail("a relay that answers nothing", f"{bytes(stream.received)[:40]!r} after {what}", "SP-13")
+            t.fail("a relay that answers nothing", f"{bytes(stream.received)[:40]!r} after {what}", "SP-09")
         if stream.ended is None and requirement == "SP-05":
             t.fail(f"an end within 5 s after {what}", f"still open after {t.now() - stream.opened_at:.1f} s")
     return streams

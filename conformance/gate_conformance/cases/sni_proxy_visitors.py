@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from gate_conformance.case import case
 from gate_conformance.cases._data import READY, alive, served
 from gate_conformance.cases._proxied import PASSED_WITHIN, arrives, front, https_of, visit
-from gate_conformance.cases._requests import SNI
+from gate_conformance.cases._requests import SNI, Message
 from gate_conformance.cases._sni import idle_stream
 from gate_conformance.data import SNI_ALPN
 from gate_conformance.tcp import Tcp, client_hello, in_records
+from gate_conformance.verdicts import CaseFailed
 
 if TYPE_CHECKING:
     from gate_conformance.data import DataStream
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 RELAY = ("acceptor",)
 NOBODY = "nobody.invalid"
+TURNED_AWAY_WITHIN = 12.0  # SP-11 names no time, and a ClientHello has 10 s (SP-12)
 ALERT = b"\x15"  # the type of a TLS record that holds an alert
 
 
@@ -102,7 +104,8 @@ async def names(t: Trial) -> None:
             await visit(t, hello)
             await arrives(t, stream, hello, "SP-10")
         (stream,) = await _idle(t, link)
-        foreign = (NOBODY, f"a.b.{name}", f"x{name}", name.partition(".")[2], f"{name}.{NOBODY}")
+        foreign = (NOBODY, f"a.b.{name}", f"x{name}", f"{name}.{NOBODY}")
+        await visit(t, client_hello(name.partition(".")[2]))  # which may belong to somebody else
         visitors = [await visit(t, client_hello(one)) for one in foreign]
         await _turned_away(t, visitors, foreign)
         if stream.received:
@@ -112,10 +115,11 @@ async def names(t: Trial) -> None:
 
 async def _turned_away(t: Trial, visitors: list[Tcp], whats: tuple[str, ...]) -> None:
     for visitor, what in zip(visitors, whats, strict=True):
-        if not await visitor.until(lambda v=visitor: v.ended is not None, PASSED_WITHIN):  # type: ignore[misc]
-            t.fail(f"the close of a visitor: {what}", "open after 5 s", "SP-11")
+        closed = await visitor.until(lambda v=visitor: v.ended is not None, TURNED_AWAY_WITHIN)  # type: ignore[misc]
+        if not closed:
+            t.fail(f"the close of a visitor: {what}", f"open after {TURNED_AWAY_WITHIN:g} s", "SP-11")
         if visitor.received and visitor.received[:1] != ALERT:
-            t.fail(f"at most an alert for a visitor: {what}", f"{bytes(visitor.received)[:40]!r}", "SP-11")
+            t.note(f"a visitor ({what}) was told more than an alert: {bytes(visitor.received)[:40]!r}")
 
 
 @case("sni-proxy.no-visitors", requirement="SP-11", roles=RELAY, seconds=9.0)
@@ -145,7 +149,7 @@ async def hello_in_pieces(t: Trial) -> None:
     """A ClientHello is read however it is cut into TLS records and TCP segments, up to 16,384 bytes."""
     async with front(t) as link:
         name = https_of(t)[1]
-        for hello in (in_records(client_hello(name), 100), client_hello(name, 15_500)):
+        for hello in (in_records(client_hello(name), 100), client_hello(name, 15_900)):
             (stream,) = await _idle(t, link)
             tcp = await visit(t, hello[:1])
             for start, end in ((1, 60), (60, 300), (300, len(hello))):
@@ -214,14 +218,14 @@ async def asks_for_stream(t: Trial) -> None:
         name = https_of(t)[1]
         hello = client_hello(name)
         await visit(t, hello)
-        request = await link.expect(SNI, PASSED_WITHIN, "SP-21")
+        request = await _asked(t, link)
         t.check(request["domain"] == name.lower(), f"`domain` {name!r}", f"{request['domain']!r}")
         ready = {"type": "StreamReady", "request_id": request["request_id"], "stream_accepted": True}
         await link.send(ready)
         (stream,) = await _idle(t, link)
         await arrives(t, stream, hello)
         refused = await visit(t, client_hello(name))
-        request = await link.expect(SNI, PASSED_WITHIN, "SP-21")
+        request = await _asked(t, link)
         answer = {"stream_accepted": False, "error": "none to be had", "code": "failed"}
         await link.send({"type": "StreamReady", "request_id": request["request_id"], **answer})
         closed = await refused.until(lambda: refused.ended is not None, PASSED_WITHIN)
@@ -229,12 +233,22 @@ async def asks_for_stream(t: Trial) -> None:
         await alive(t, link, "visitors without a stream")
 
 
+async def _asked(t: Trial, link: Link) -> Message:
+    """The relay's RequestSniStream, which it may send on any control connection of the suite's."""
+    try:
+        return await link.expect(SNI, PASSED_WITHIN, "SP-21")
+    except CaseFailed:
+        if any(one is not link and one.ended is None for one in t.health.links):
+            t.inconclusive("the relay may have asked on another control connection of the suite's")
+        raise
+
+
 @case("stream-requests.sixteen-outstanding", requirement="ST-09", roles=RELAY, seconds=4.0, exclusive=True)
 async def sixteen_outstanding(t: Trial) -> None:
     """With 20 visitors waiting no more than 16 requests for streams are outstanding."""
     async with front(t) as link:
         visitors = [await visit(t, client_hello(https_of(t)[1])) for _ in range(20)]
-        await link.expect(SNI, PASSED_WITHIN, "SP-21")
+        await _asked(t, link)
         await link.settle(1.5)
         asked = [one["request_id"] for one in link.received if one["type"] == SNI]
         t.check(len(asked) <= 16, "16 RequestSniStream outstanding at most", f"{len(asked)}")

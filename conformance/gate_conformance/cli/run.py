@@ -74,6 +74,8 @@ def execute(request: Request) -> int:
         ):
             if text is not None:
                 _check_server(option, text)
+                if option != "--dns" and not request.target.startswith(("iroh:", "listen")):
+                    raise UsageError(f"{option} goes with a target over Iroh, not {request.target}")
         if sum(file.is_stdout for file in request.files) > 1:
             raise UsageError("--json - and --junit - cannot both have standard output")
         _check_iroh(request.target)

@@ -221,7 +221,8 @@ class IrohTarget(Target):
             if endpoint is not self._endpoint and connection.closed:
                 return IrohChannel(connection, _Never(connection))  # closed at once: so may a stranger be
             connection.close(0)
-            raise TargetGone(f"no stream on a new connection: {error}") from None
+            code = connection.lost().code
+            raise TargetGone(f"no stream on a new connection: {error}", code=code) from None
 
     async def dial(self, alpn: str) -> Channel | None:
         from gate_p2p.iroh import DialError, TransportError

@@ -98,6 +98,8 @@ class Doorkeeper:
         opened = task.done() and task.exception() is None
         channel = IrohChannel(connection, task.result()) if opened else None
         if channel is None:
+            if connection.closed:
+                return  # its dialer has given it up
             connection.close(4)
         self.arrivals.add(connection.remote_id, Arrival(channel, connection.alpn, at))
 
