@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
 
-from gate_p2p.dns.errors import TooManyRecords
-from gate_p2p.dns.leases import CONNECTED_LEASE, LEASE, Leases, TxtRecord
+from gate_p2p.dns.errors import TooManyRecords, TooManyValues
+from gate_p2p.dns.leases import CONNECTED_LEASE, LEASE, MAX_RECORDS, Leases, TxtRecord
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -30,6 +31,35 @@ def test_all_names_together_are_bounded_and_what_is_there_can_be_renewed() -> No
     leases.release(ONE, "n1.example", "v")
     assert leases.take(TWO, "n9.example", "v")
     assert len(leases) == 3
+
+
+def test_a_table_that_is_half_full_has_two_values_for_each_owner_under_each_name() -> None:
+    leases = Leases(max_records=13)
+    for number in range(6):
+        assert leases.take(ONE, "one.example", str(number))
+    with pytest.raises(TooManyValues, match="6 values under this name already: clean up first") as caught:
+        leases.take(ONE, "one.example", "6")
+    assert caught.value.code == "quota"
+    assert not leases.take(ONE, "one.example", "0")
+    for owner, domain in ((ONE, "more.example"), (TWO, "two.example"), (TWO, "one.example")):
+        for value in ("a", "b"):
+            assert leases.take(owner, domain, value)
+        with pytest.raises(TooManyValues):
+            leases.take(owner, domain, "c")
+    leases.release(TWO, "two.example", "a")
+    assert leases.take(TWO, "two.example", "c")
+
+
+def test_it_takes_many_strangers_to_fill_a_table() -> None:
+    leases = Leases()
+    strangers = 0
+    while len(leases) < MAX_RECORDS:
+        for label in ("short", "long"):
+            for value in range(16):
+                with contextlib.suppress(TooManyValues, TooManyRecords):
+                    leases.take(str(strangers), f"{label}.{strangers}.example", str(value))
+        strangers += 1
+    assert strangers == 576
 
 
 def test_what_is_restored_counts_and_is_never_refused() -> None:
