@@ -126,7 +126,13 @@ class Leases:
         return self.clock() + (max(self.lease, CONNECTED_LEASE) if connected else self.lease)
 
     def set_connected(self, owner: str, *, connected: bool) -> None:
-        """The owner's first connection has come, or its last has gone: its leases begin anew."""
+        """The owner's first connection has come, or its last has gone: its leases begin anew.
+
+        Told again, as for each further connection, it changes nothing: a hook that uses the owner's key would
+        renew what the owner has forgotten.
+        """
+        if connected == (owner in self._connected):
+            return
         (self._connected.add if connected else self._connected.discard)(owner)
         expires = self._expiry(owner)
         for domain, value in self._owners.get(owner, ()):

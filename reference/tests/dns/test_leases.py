@@ -117,6 +117,23 @@ def test_renewals_leave_nothing_behind() -> None:
     assert not leases._names
 
 
+def test_a_further_connection_of_an_owner_renews_nothing() -> None:
+    clock = Clock()
+    leases = Leases(clock=clock)
+    leases.set_connected(ONE, connected=True)
+    leases.take(ONE, "x.example", "v")
+    for clock.now in (10.0, 80_000.0):
+        leases.set_connected(ONE, connected=True)
+        assert leases.next_expiry() == CONNECTED_LEASE
+    leases.set_connected(ONE, connected=False)
+    assert leases.next_expiry() == 80_000 + LEASE
+    clock.now += 100
+    leases.set_connected(ONE, connected=False)
+    assert leases.next_expiry() == 80_000 + LEASE
+    leases.set_connected(ONE, connected=True)  # it is back
+    assert leases.next_expiry() == clock.now + CONNECTED_LEASE
+
+
 def test_an_old_record_is_not_the_one_in_the_table() -> None:
     clock = Clock()
     leases = Leases(clock=clock)
