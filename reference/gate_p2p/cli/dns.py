@@ -55,7 +55,9 @@ class Dns:
         if self._journal is not None:
             self._stack.callback(self._journal.close)
         elif not self._in_memory:
-            _log.warning("a crash would leave DNS records behind: --dns-journal FILE has them removed later")
+            addresses = "" if self.registrar is None else ", and any end the addresses"
+            left = f"a crash would leave DNS records behind{addresses}"
+            _log.warning("%s: --dns-journal FILE has them removed later", left)
         await self._stack.enter_async_context(self.handler)  # ends last: the service is the registrar's too
         if self.registrar is not None:
             await self._stack.enter_async_context(self.registrar)

@@ -38,9 +38,8 @@ class Journal:
         self._entries: dict[Entry, None] = {}
         self._torn = False
         self._lines = self._rewrite_at = 0
-        self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._fd = self._open()
         try:
-            _lock(self._fd)
             with os.fdopen(os.dup(self._fd), "rb") as file:
                 self._read(file.read())
             self._write_anew()
@@ -75,6 +74,28 @@ class Journal:
             self._fd = -1
 
     # -- the file
+
+    def _open(self) -> int:
+        """The file, locked: once more where another process has exchanged it since it was opened."""
+        while True:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                _lock(fd)
+                if self._is_at_path(fd):
+                    return fd
+            except BaseException:
+                os.close(fd)
+                raise
+            os.close(fd)
+
+    def _is_at_path(self, fd: int) -> bool:
+        same = True  # where nothing can be locked there is nothing that an exchange could void
+        if fcntl is not None:
+            try:
+                same = os.path.samestat(os.fstat(fd), self._path.stat())
+            except FileNotFoundError:
+                same = False
+        return same
 
     def _append(self, sign: str, entry: Entry) -> None:
         # a line that was not written whole is ended first, and is then one that cannot be read

@@ -15,6 +15,12 @@ MAX_VALUES: Final = 16
 """Values under one name: an order needs two (apex and wildcard); an answer with 16 fits in 1,232 bytes."""
 MAX_RECORDS: Final = 4096
 """Values in all: four for each of the peers that a relay has connections for (LM-01)."""
+SCARCE_VALUES: Final = 2
+"""Values of one owner under one name while half of all or more are taken: what an order needs (DC-08).
+
+A stranger has two names of its own. 128 of them, with 16 values under each, would fill the table; so it takes
+576 at a time.
+"""
 LEASE: Final = 900.0
 """Seconds a record outlives its owner's last connection (DC-15): who vanished cleans nothing up."""
 CONNECTED_LEASE: Final = 86_400.0
@@ -34,7 +40,7 @@ class TxtRecord:
 
 
 class Leases:
-    """`max_values`: under one name; `max_records`: in all. `clock`: monotonic seconds.
+    """`max_values`: under one name; `max_records`: in all, see SCARCE_VALUES too. `clock`: monotonic seconds.
 
     Domains are in lower case here. An owner that nobody has told us of as connected is taken for one that has
     gone.
@@ -91,6 +97,10 @@ class Leases:
             raise TooManyValues(len(records))
         if new and self._count >= self.max_records:
             raise TooManyRecords
+        if new and self._count >= self.max_records // 2:
+            own = len(self.owned(owner, domain, None))
+            if own >= SCARCE_VALUES:
+                raise TooManyValues(own)
         self._note(TxtRecord(domain, owner, value, self._expiry(owner)))
         return new
 
@@ -116,7 +126,13 @@ class Leases:
         return self.clock() + (max(self.lease, CONNECTED_LEASE) if connected else self.lease)
 
     def set_connected(self, owner: str, *, connected: bool) -> None:
-        """The owner's first connection has come, or its last has gone: its leases begin anew."""
+        """The owner's first connection has come, or its last has gone: its leases begin anew.
+
+        Told again, as for each further connection, it changes nothing: a hook that uses the owner's key would
+        renew what the owner has forgotten.
+        """
+        if connected == (owner in self._connected):
+            return
         (self._connected.add if connected else self._connected.discard)(owner)
         expires = self._expiry(owner)
         for domain, value in self._owners.get(owner, ()):

@@ -7,6 +7,7 @@ import ipaddress
 import logging
 import time
 from collections.abc import Callable, Sequence
+from itertools import chain, filterfalse
 from typing import Final
 
 from gate_p2p.dns.backend import AddressPublisher
@@ -31,9 +32,10 @@ class PublishingRegistrar:
     """A `DomainRegistrar`: `<id in z-base-32>.<suffix>` leads to `addresses` (DR-03, DR-07, DR-08).
 
     `addresses`: IPv4 and IPv6 texts where this node is reached from everywhere; raises ValueError for others.
-    `max_names`: more are refused with `quota`. `lease`: seconds until the name of a peer that has gone is
-    withdrawn. `journal`: keeps the names past the end of the process, see `LeasingHandler`. `clock`:
-    monotonic seconds.
+    `max_names`: past these the peer that has been away longest loses its name to the one that asks, which is
+    refused with `quota` where nobody is away. `lease`: seconds until the name of a peer that has gone is
+    withdrawn in any case. `journal`: keeps the names past the end of the process, see `LeasingHandler`.
+    `clock`: monotonic seconds.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class PublishingRegistrar:
         async with self._locks.of(domain):
             new = domain not in self._names
             if new:
+                await self._make_room()
                 self._note(domain)
             self._begin_lease(domain)
             try:
@@ -118,6 +121,19 @@ class PublishingRegistrar:
 
     def _domain(self, peer_id: str) -> str:
         return f"{node_labels(peer_id).z_base_32}.{self._suffix}"
+
+    async def _make_room(self) -> None:
+        """Ids cost nothing: those who registered and left must not keep out who is here."""
+        while len(self._names) >= self._max_names and self._away:
+            # who has been away longest, but each registration that waits here has one of its own withdrawn
+            domain = next(chain(filterfalse(self._has_expired, self._away), self._away))
+            self._away[domain] = min(self._away[domain], self._clock())
+            try:
+                await self._withdraw(domain, "another peer needs the room")
+            finally:
+                self._expiry.arm()  # what was cut short or has failed is tried again
+            if self._has_expired(domain):
+                return
 
     def _note(self, domain: str) -> None:
         if len(self._names) >= self._max_names:
@@ -150,9 +166,11 @@ class PublishingRegistrar:
         return domain in self._away and self._away[domain] <= self._clock()
 
     async def _withdraw_expired(self) -> None:
-        await asyncio.gather(*(self._withdraw(domain) for domain in self._away if self._has_expired(domain)))
+        why = f"its peer has been away for {self._lease:g} s"
+        expired = [domain for domain in self._away if self._has_expired(domain)]
+        await asyncio.gather(*(self._withdraw(domain, why) for domain in expired))
 
-    async def _withdraw(self, domain: str) -> None:
+    async def _withdraw(self, domain: str, why: str) -> None:
         async with self._locks.of(domain):
             if not self._has_expired(domain):
                 return  # its peer has come back while we waited
@@ -162,4 +180,4 @@ class PublishingRegistrar:
                 _log.warning("the addresses of %s were not withdrawn: %s", domain, error)
                 return
             self._forget(domain)
-        _log.info("%s is withdrawn: its peer has been away for %g s", domain, self._lease)
+        _log.info("%s is withdrawn: %s", domain, why)

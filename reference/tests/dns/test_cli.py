@@ -10,7 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gate_p2p.cli.dns import Dns
 from gate_p2p.dns.journal import Journal
+from gate_p2p.dns.memory import MemoryDnsHandler
+from gate_p2p.dns.registrar import PublishingRegistrar
 
 from ..cli.process import Node, environment, run
 from .knot import free_port
@@ -24,6 +27,22 @@ def secret_file(directory: Path, content: str, mode: int = 0o600) -> str:
     path.write_text(content)
     path.chmod(mode)
     return str(path)
+
+
+@pytest.mark.parametrize(
+    ("published", "words"),
+    [
+        (False, "leave DNS records behind: --dns-journal FILE"),
+        (True, "leave DNS records behind, and any end the addresses: --dns-journal FILE"),
+    ],
+)
+async def test_without_a_journal_the_log_says_what_will_be_left(
+    published: bool, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    handler = MemoryDnsHandler()
+    registrar = PublishingRegistrar(handler.backend, "a.example", ["192.0.2.1"]) if published else None
+    async with Dns(handler, registrar, None, in_memory=False):
+        assert words in caplog.text
 
 
 @pytest.mark.parametrize(

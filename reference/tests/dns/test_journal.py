@@ -135,6 +135,42 @@ def test_one_process_at_a_time_has_it(tmp_path: Path) -> None:
     assert read(path) == ()
 
 
+@pytest.mark.parametrize("change", ["written anew", "written anew and let go", "removed"])
+def test_a_file_that_is_exchanged_while_it_is_opened_is_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    path = tmp_path / "journal"
+    first = Journal(path)
+    first.add(ONE)
+    changes = [change]  # once, between the second one's open and its lock
+    lock = module._lock
+
+    def late(fd: int) -> None:
+        if changes:
+            if changes.pop() == "removed":
+                path.unlink()
+                first.close()
+            else:
+                first._write_anew()
+                first.add(THREE)
+                if change.endswith("let go"):
+                    first.close()
+        lock(fd)
+
+    monkeypatch.setattr(module, "_lock", late)
+    if change == "written anew":
+        with pytest.raises(OSError, match="another process"):
+            Journal(path)
+        first.close()
+    else:
+        second = Journal(path)
+        assert second.entries == (() if change == "removed" else (ONE, THREE))
+        second.add(TWO)
+        second.close()
+    monkeypatch.undo()
+    assert read(path)[-1] == (THREE if change == "written anew" else TWO)
+
+
 def test_a_link_stays_one(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     journal = Journal(tmp_path / "link")

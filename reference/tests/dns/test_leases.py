@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 
 import pytest
 
-from gate_p2p.dns.errors import TooManyRecords
-from gate_p2p.dns.leases import CONNECTED_LEASE, LEASE, Leases, TxtRecord
+from gate_p2p.dns.errors import TooManyRecords, TooManyValues
+from gate_p2p.dns.leases import CONNECTED_LEASE, LEASE, MAX_RECORDS, Leases, TxtRecord
 
 ONE, TWO = "1" * 64, "2" * 64
 
@@ -30,6 +31,35 @@ def test_all_names_together_are_bounded_and_what_is_there_can_be_renewed() -> No
     leases.release(ONE, "n1.example", "v")
     assert leases.take(TWO, "n9.example", "v")
     assert len(leases) == 3
+
+
+def test_a_table_that_is_half_full_has_two_values_for_each_owner_under_each_name() -> None:
+    leases = Leases(max_records=13)
+    for number in range(6):
+        assert leases.take(ONE, "one.example", str(number))
+    with pytest.raises(TooManyValues, match="6 values under this name already: clean up first") as caught:
+        leases.take(ONE, "one.example", "6")
+    assert caught.value.code == "quota"
+    assert not leases.take(ONE, "one.example", "0")
+    for owner, domain in ((ONE, "more.example"), (TWO, "two.example"), (TWO, "one.example")):
+        for value in ("a", "b"):
+            assert leases.take(owner, domain, value)
+        with pytest.raises(TooManyValues):
+            leases.take(owner, domain, "c")
+    leases.release(TWO, "two.example", "a")
+    assert leases.take(TWO, "two.example", "c")
+
+
+def test_it_takes_many_strangers_to_fill_a_table() -> None:
+    leases = Leases()
+    strangers = 0
+    while len(leases) < MAX_RECORDS:
+        for label in ("short", "long"):
+            for value in range(16):
+                with contextlib.suppress(TooManyValues, TooManyRecords):
+                    leases.take(str(strangers), f"{label}.{strangers}.example", str(value))
+        strangers += 1
+    assert strangers == 576
 
 
 def test_what_is_restored_counts_and_is_never_refused() -> None:
@@ -85,6 +115,23 @@ def test_renewals_leave_nothing_behind() -> None:
     assert leases.next_expiry() is None
     assert not leases._owners
     assert not leases._names
+
+
+def test_a_further_connection_of_an_owner_renews_nothing() -> None:
+    clock = Clock()
+    leases = Leases(clock=clock)
+    leases.set_connected(ONE, connected=True)
+    leases.take(ONE, "x.example", "v")
+    for clock.now in (10.0, 80_000.0):
+        leases.set_connected(ONE, connected=True)
+        assert leases.next_expiry() == CONNECTED_LEASE
+    leases.set_connected(ONE, connected=False)
+    assert leases.next_expiry() == 80_000 + LEASE
+    clock.now += 100
+    leases.set_connected(ONE, connected=False)
+    assert leases.next_expiry() == 80_000 + LEASE
+    leases.set_connected(ONE, connected=True)  # it is back
+    assert leases.next_expiry() == clock.now + CONNECTED_LEASE
 
 
 def test_an_old_record_is_not_the_one_in_the_table() -> None:

@@ -17,7 +17,7 @@ from gate_p2p.node_names import node_labels
 
 from ..session.memory import run
 
-ONE, TWO, THREE = "1" * 64, "2" * 64, "3" * 64
+ONE, TWO, THREE, FOUR = "1" * 64, "2" * 64, "3" * 64, "4" * 64
 ADDRESSES = ("192.0.2.9",)
 
 
@@ -112,17 +112,81 @@ def test_strangers_that_register_and_go_leave_nothing_behind() -> None:
 def test_names_are_bounded_and_those_that_are_there_are_given_again() -> None:
     async def play(publisher: Publisher, registrar: PublishingRegistrar) -> None:
         publisher.seconds = 1
+        for peer in (ONE, TWO, THREE):
+            registrar.peer_connected(peer)
         outcomes = await asyncio.gather(
             *(registrar.register(peer, ()) for peer in (ONE, TWO, THREE)), return_exceptions=True
         )
         assert [getattr(outcome, "code", outcome) for outcome in outcomes] == [name(ONE), name(TWO), "quota"]
         assert await registrar.register(ONE, ()) == name(ONE)
         assert publisher.names(ONE, TWO)
+        registrar.peer_gone(ONE)
+        registrar.peer_gone(TWO)
         await asyncio.sleep(1002)
         await registrar.register(THREE, ())
         assert publisher.names(THREE)
 
     scenario(play, max_names=2)
+
+
+def test_who_has_been_away_longest_makes_room(caplog: pytest.LogCaptureFixture) -> None:
+    async def play(publisher: Publisher, registrar: PublishingRegistrar) -> None:
+        strangers = [f"{number:064x}" for number in range(4)]
+        for stranger in strangers:
+            registrar.peer_connected(stranger)
+            await registrar.register(stranger, ())
+            registrar.peer_gone(stranger)
+            await asyncio.sleep(1)
+        registrar.peer_connected(strangers[0])  # is back, so it stays
+        publisher.seconds = 1
+        await asyncio.gather(*(registrar.register(peer, ()) for peer in (ONE, TWO)))
+        assert publisher.names(strangers[0], strangers[3], ONE, TWO)
+        assert asyncio.get_running_loop().time() == 4 + 2  # both at a time: a withdrawal, then what is new
+
+    with caplog.at_level("INFO", "gate_p2p.dns"):
+        scenario(play, max_names=4)
+    assert caplog.text.count("is withdrawn: another peer needs the room") == 2
+
+
+def test_a_name_whose_peer_comes_back_first_makes_no_room() -> None:
+    async def play(publisher: Publisher, registrar: PublishingRegistrar) -> None:
+        for peer in (ONE, TWO):
+            await registrar.register(peer, ())
+        publisher.seconds = 1
+        renewing = asyncio.create_task(registrar.register(ONE, ()))
+        await asyncio.sleep(0.5)
+        registrar.peer_connected(THREE)
+        others = [asyncio.create_task(registrar.register(peer, ())) for peer in (THREE, FOUR)]
+        await asyncio.sleep(0.1)  # both names are chosen, and that of ONE is still being published
+        registrar.peer_connected(ONE)
+        await renewing
+        outcomes = await asyncio.gather(*others, return_exceptions=True)
+        assert [getattr(outcome, "code", outcome) for outcome in outcomes] == [name(THREE), "quota"]
+        assert publisher.names(ONE, THREE)
+
+    scenario(play, max_names=2)
+
+
+def test_without_a_withdrawal_there_is_no_room(caplog: pytest.LogCaptureFixture) -> None:
+    async def play(publisher: Publisher, registrar: PublishingRegistrar) -> None:
+        await registrar.register(ONE, ())
+        publisher.failing = [DnsUnavailable(), DnsUnavailable()]
+        with pytest.raises(DnsChallengeError) as caught:
+            await registrar.register(TWO, ())
+        assert caught.value.code == "quota"
+        assert publisher.names(ONE)
+        await asyncio.sleep(RETRY + 1)  # at once, which fails too, and once more
+        assert publisher.names()
+        publisher.seconds = 5
+        await registrar.register(TWO, ())
+        registering = asyncio.create_task(registrar.register(THREE, ()))
+        await asyncio.sleep(1)
+        registering.cancel()  # it is gone while TWO is withdrawn for it
+        await asyncio.sleep(10)
+        assert publisher.names()
+
+    scenario(play, max_names=1)
+    assert caplog.text.count("were not withdrawn") == 2
 
 
 @pytest.mark.parametrize(
