@@ -58,7 +58,8 @@ class P2PSession:
     `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to serve and to
     advertise; a `dns_challenge_handler` implies the last. `registrar`: gives names to peers that ask for one
     (DR-01). `suffix`, `allowed`: see `NamePolicy`. `limits`: the bounds of each control stream.
-    `longest_pause`: seconds between two dials, at most. `bind`: makes the endpoint, on Iroh by default.
+    `longest_pause`: seconds between two dials, at most; ValueError unless positive. `bind`: makes the
+    endpoint, on Iroh by default.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class P2PSession:
         longest_pause: float = LONGEST,
         bind: Bind = bind_iroh,
     ) -> None:
+        Backoff(longest=longest_pause)  # it is checked there
         self._bind, self._listen, self._longest_pause = bind, listen, longest_pause
         self._advertise = None if advertise is None else check_socket_address(advertise)
         self._secret_key = secret_key

@@ -32,6 +32,7 @@ RELAY = f"{'ab' * 32}@127.0.0.1:1"
         (("daemon", "--relay", f"{'ab' * 32}@localhost:1"), "host names are not looked up"),
         (("daemon", "--relay", RELAY, "--idle-streams", "2"), "goes with --https-target"),
         (("daemon", "--relay", RELAY, "--dns-delay", "a.example=1"), "goes with --allow"),
+        (("daemon", "--relay", RELAY, "--longest-pause", "nan"), "0.1 to 3600"),
         (("stdio",), "GATE_PEER_ID"),
     ],
 )
