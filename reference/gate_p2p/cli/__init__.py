@@ -23,3 +23,10 @@ def main() -> None:
 
             leave(end.code)
         raise
+    except Exception:
+        if "iroh" not in sys.modules:
+            raise
+        from gate_p2p.iroh.leave import leave
+
+        sys.excepthook(*sys.exc_info())
+        leave(1)

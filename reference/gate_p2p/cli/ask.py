@@ -11,14 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 from gate_p2p.address import NodeAddress
-from gate_p2p.cli.failure import UNREACHABLE, Failure
+from gate_p2p.cli.failure import FAILED, UNREACHABLE, Failure
 from gate_p2p.cli.keyfile import load_or_create
 from gate_p2p.cli.options import listen_for
 from gate_p2p.core import GateError, LocalProtocolError, MissingCapabilityError
 from gate_p2p.session.session import P2PSession
 from gate_p2p.transport import ConnectionLost, TransportError
 
-FAILED = 1
 NOTHING_CAME = "nothing of the answer had come; nodes of version 0.1.0 lose answers so"
 NO_INFERENCE = "the node serves no inference: it does not advertise it"
 READER_GONE = 141  # what a shell reports of a command that SIGPIPE ended

@@ -9,6 +9,7 @@ import click
 from gate_p2p.text import one_line
 
 USAGE = 2
+FAILED = 1
 UNREACHABLE = 3
 
 

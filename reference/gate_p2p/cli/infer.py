@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gate_p2p.cli.failure import Failure
+from gate_p2p.cli.failure import FAILED, Failure
 from gate_p2p.cli.options import ANSWER_TIMEOUT, key_option, timeout_option
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def command(
 async def _print(answer: InferenceCall, as_json: bool) -> None:
     import json
 
-    from gate_p2p.cli.ask import FAILED, NOTHING_CAME, write
+    from gate_p2p.cli.ask import NOTHING_CAME, write
     from gate_p2p.transport import ConnectionLost
 
     last = "\n"

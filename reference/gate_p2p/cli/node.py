@@ -10,7 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from typing import Any
 
 from gate_p2p.address import NodeAddress
-from gate_p2p.cli.failure import UNREACHABLE, Failure
+from gate_p2p.cli.failure import FAILED, UNREACHABLE, Failure
 from gate_p2p.cli.output import Output
 from gate_p2p.cli.registration import registering
 from gate_p2p.core import CloseCode
@@ -82,6 +82,8 @@ async def _run(
             _log.info("shutting down")
     finally:
         await session.aclose(CloseCode.SHUTTING_DOWN)
+    if output.failure is not None:
+        raise Failure(output.failure, FAILED)
 
 
 async def _first_attempt(attempt: Any, stop: asyncio.Event) -> None:

@@ -46,12 +46,16 @@ def set_up_logging(verbose: int) -> None:
 
 
 class Output:
-    """`on_gone` is called when nobody reads standard output any more."""
+    """`on_gone` is called when standard output takes nothing more: scripts would wait for ever.
+
+    `failure`: why, where that is more than that nobody reads it any more.
+    """
 
     def __init__(self, *, as_json: bool, on_gone: Callable[[], None]) -> None:
         self._as_json = as_json
         self._on_gone = on_gone
         self._domain: str | None = None
+        self.failure: str | None = None
 
     def listening(self, address: NodeAddress, more: Mapping[str, str]) -> None:
         """The first line of standard output; as JSON it says `more`."""
@@ -93,10 +97,8 @@ class Output:
         try:
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
-        except OSError as error:  # nobody reads it any more, or the disk is full: scripts would wait for ever
-            _log.log(
-                logging.DEBUG if isinstance(error, BrokenPipeError) else logging.ERROR,
-                "cannot write to standard output, so this node stops: %s",
-                error.strerror,
-            )
+        except OSError as error:
+            _log.debug("cannot write to standard output, so this node stops: %s", error.strerror)
+            if not isinstance(error, BrokenPipeError):
+                self.failure = f"cannot write to standard output: {error.strerror}"
             self._on_gone()

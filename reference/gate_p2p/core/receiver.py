@@ -278,6 +278,7 @@ class Receiver:
             events.append(MessageIgnored("a response to no request (RQ-06)"))
             return
         self._pending.resolve(response.request_id)
+        self._liveness.reprieve(self._now)  # the silence was perhaps forgiven for this one
         events.append(ResponseReceived(response.request_id, request, response))
 
     def _on_ignored(self, ignored: m.Ignored, events: list[Event]) -> None:

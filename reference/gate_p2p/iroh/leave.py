@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sys
 from typing import NoReturn
+
+OUTPUT_LOST = 120
+"""The status with which Python itself ends when it cannot write what is left."""
 
 
 def leave(status: int) -> NoReturn:
     """End the process now, with all that was written flushed, past Python's own end.
 
     A thread of iroh that calls into Python while the interpreter goes down would abort the process: it would
-    end with SIGABRT instead of `status`.
+    end with SIGABRT instead of `status`. Nothing that was registered with `atexit` runs.
     """
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):  # its reader is gone, or it is closed
+        if stream is None:  # closed from the start
+            continue
+        try:
             stream.flush()
+        except (BrokenPipeError, ValueError):
+            pass  # its reader is gone, or it is closed: nobody is left to tell
+        except OSError:
+            status = status or OUTPUT_LOST
     os._exit(status)

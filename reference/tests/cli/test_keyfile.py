@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from gate_p2p.cli.failure import Failure
 from gate_p2p.cli.keyfile import create, load, load_or_create
+
+from .process import environment
 
 
 def test_a_key_is_made_private_and_read_again(tmp_path: Path) -> None:
@@ -55,3 +59,12 @@ def test_a_directory_and_a_missing_parent_are_one_line_errors(tmp_path: Path) ->
         load_or_create(tmp_path / "missing" / "node.key")
     assert "\n" not in caught.value.message
     assert caught.value.exit_code == 2
+
+
+def test_a_command_with_its_standard_output_closed_does_its_work_all_the_same(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gate_p2p.cli", "keygen", str(tmp_path / "key")]
+    done = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *command], stderr=subprocess.PIPE, check=False, env=environment()
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len((tmp_path / "key").read_bytes()) == 32

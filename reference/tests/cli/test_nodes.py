@@ -104,6 +104,7 @@ def test_a_full_disk_behind_standard_output_stops_a_node_without_a_traceback() -
             check=False,
             env=environment(),
         )
+    assert done.returncode == 1
     assert b"cannot write to standard output" in done.stderr
     assert b"Traceback" not in done.stderr
 

@@ -83,6 +83,18 @@ def test_silence_is_not_forgiven_for_a_request_that_was_cancelled() -> None:
     assert isinstance(event, Terminated)
 
 
+def test_silence_is_not_forgiven_any_more_once_the_answer_is_there() -> None:
+    pair = Pair().established()
+    request_id = pair.dialer.request_dns_challenge_create("a.example", TXT, pair.now)
+    pair.acceptor.receive_data(pair.dialer.data_to_send(), pair.now)
+    assert pair.dialer.handle_timeout(145.0) == []
+    pair.acceptor.answer_success(request_id, 160.0)
+    pair.dialer.receive_data(pair.acceptor.data_to_send(), 160.0)
+    assert pair.dialer.handle_timeout(204.0) == []
+    (event,) = pair.dialer.handle_timeout(205.0)
+    assert isinstance(event, Terminated)
+
+
 def test_any_byte_counts_as_a_sign_of_life() -> None:
     connection = established_acceptor()
     connection.receive_data(b"\x00", 110.0)
