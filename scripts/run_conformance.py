@@ -58,7 +58,6 @@ class Run:
     role: str
     node: str
     status: int
-    seconds: float
     report: dict[str, Any] | None
 
 
@@ -206,27 +205,34 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def run_suite(
-    role: str, node: str, target: list[str], suite: Suite, extra: list[str], output: Path | None = None
-) -> Run:
-    """Run the suite once, its terminal report on our standard output or in a file."""
-    report = REPORTS / f"{role.replace(' ', '-')}.json"
+def report_of(role: str) -> Path:
+    """Where the report of a run is written."""
+    return REPORTS / f"{role.replace(' ', '-')}.json"
+
+
+def suite_command(role: str, target: list[str], suite: Suite, extra: list[str]) -> list[str]:
+    """The words that run the suite once; a report of an earlier run is gone then."""
+    report = report_of(role)
     report.unlink(missing_ok=True)
-    command = [
+    return [
         *(GATE_CONFORMANCE, "run", *target, "--key", str(suite.key), "--other-key", str(suite.other_key)),
         *("--domain", DOMAIN),
         *("--refused-domain", REFUSED_DOMAIN, "--slow-domain", SLOW_DOMAIN),
         *("--json", str(report), "--junit", str(report.with_suffix(".xml")), *extra),
     ]
-    started = time.monotonic()
-    if output is None:
-        status = subprocess.run(command, check=False).returncode
-    else:
-        with output.open("wb") as file:
-            status = subprocess.run(command, stdout=file, stderr=file, check=False).returncode
-    seconds = time.monotonic() - started
+
+
+def finished(role: str, node: str, status: int) -> Run:
+    """A run that is over, with its report. One that a signal ended has the status that shells give it."""
+    report = report_of(role)
     content = json.loads(report.read_text(encoding="utf-8")) if report.exists() else None
-    return Run(role, node, status, seconds, content)
+    return Run(role, node, 128 - status if status < 0 else status, content)
+
+
+def run_suite(role: str, node: str, target: list[str], suite: Suite, extra: list[str]) -> Run:
+    """Run the suite once, its terminal report on our standard output."""
+    command = suite_command(role, target, suite, extra)
+    return finished(role, node, subprocess.run(command, check=False).returncode)
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
@@ -272,19 +278,16 @@ def judged_inference(directory: Path, relay: str, suite: Suite, extra: list[str]
     output = REPORTS / "inference.txt"
     with model_server() as url:
         words = ["daemon", "--relay", relay, "--key", str(directory / "responder.key"), "--upstream", url]
-        with node(words, suite, REPORTS / "responder.log") as said:
+        with node(words, suite, REPORTS / "responder.log") as said, output.open("wb") as file:
             target = [f"iroh:{said['address']}", "--model", "tiny", "--slow-model", "slow"]
-
-            def judge() -> None:
-                name = "gate-p2p daemon --upstream"
-                runs.append(run_suite("inference", name, target, suite, options, output))
-
-            thread = threading.Thread(target=judge)
-            thread.start()
+            command = suite_command("inference", target, suite, options)
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file)
             try:
                 yield runs
+                process.wait()
             finally:
-                thread.join()
+                status = end(process)  # also when we are interrupted
+            runs.append(finished("inference", "gate-p2p daemon --upstream", status))
     print(f"\n== inference: a reference daemon that serves a model at {said['address']}")
     print(output.read_text(encoding="utf-8"), flush=True)
 
@@ -298,7 +301,8 @@ def summary(run: Run) -> str:
     must = must_cases() & {case["id"] for case in cases}
     verdicts = ", ".join(f"{count} {verdict}" for verdict, count in run.report["summary"].items() if count)
     return (
-        f"{run.role}: {len(cases)} cases over Iroh (loopback) against {run.node} in {run.seconds:.1f} s,"
+        f"{run.role}: {len(cases)} cases over Iroh (loopback) against {run.node}"
+        f" in {run.report['seconds']:.1f} s,"
         f" {len(must)} of them the MUST set in {run.report['must_seconds']:.1f} s: {verdicts}; "
         f"exit status {run.status}"
     )
@@ -350,6 +354,8 @@ def main() -> int:
                     runs.append(run_suite("dialer to be ended", "gate-p2p daemon", target, suite, extra))
         except NodeError as error:
             problems.append(f"error: {error}")
+    if not runs and not problems:
+        problems.append("error: none of the cases that were asked for is about inference")
     print()
     for line in [*map(summary, runs), *problems]:
         print(line)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -111,6 +112,8 @@ def command(
         relay_address = NodeAddress.parse(relay)
     except ValueError as error:
         raise Failure(f"--relay: {error}") from None
+    if math.isnan(longest_pause):  # which is in every range
+        raise Failure("--longest-pause nan: expected 0.1 to 3600 seconds")
     names = read_names(suffix, allow, dns_delay)
     if advertise is not None:
         advertise = read_listen("--advertise", advertise, port_zero=False)

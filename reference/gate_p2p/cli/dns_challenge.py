@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gate_p2p.cli.failure import Failure
-from gate_p2p.cli.options import key_option
+from gate_p2p.cli.options import key_option, timeout_option
 
 if TYPE_CHECKING:
     from gate_p2p.session.session import P2PSession
@@ -24,12 +24,7 @@ def common(command: F) -> F:
     """--key, --timeout, --json."""
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print the outcome as one JSON object."),
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
-            metavar="SECONDS",
-            help="How long to wait for the relay's answer. Default: 330.",
-        ),
+        timeout_option("How long to wait for the relay's answer. Default: 330."),
         key_option,
     ):
         command = option(command)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gate_p2p.cli.failure import FAILED, Failure
-from gate_p2p.cli.options import key_option, timeout_option
+from gate_p2p.cli.options import ANSWER_TIMEOUT, key_option, timeout_option
 
 if TYPE_CHECKING:
     from gate_p2p.session.inference import InferenceCall
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="Print the answer as it comes, which is the default, or when it is whole.",
 )
 @key_option
-@timeout_option
+@timeout_option(ANSWER_TIMEOUT)
 @click.option("--json", "as_json", is_flag=True, help="Print every object of the answer, one a line.")
 def command(
     address: str,

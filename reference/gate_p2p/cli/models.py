@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gate_p2p.cli.options import key_option, timeout_option
+from gate_p2p.cli.options import ANSWER_TIMEOUT, key_option, timeout_option
 
 if TYPE_CHECKING:
     from gate_p2p.session.session import P2PSession
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("models")
 @click.argument("address")
 @key_option
-@timeout_option
+@timeout_option(ANSWER_TIMEOUT)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole answer, one JSON object.")
 def command(address: str, key: Path | None, timeout: float | None, as_json: bool) -> None:
     """List the models that the node at ADDRESS, <node id>@<ip:port>, serves: one id a line.

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+ANSWER_TIMEOUT = (
+    "Give up when the answer is not complete after so long. Without it: 330 for each piece of it."
+)
+
 
 @dataclass(frozen=True)
 class Names:
@@ -97,15 +101,9 @@ def _check_timeout(context: click.Context, option: click.Parameter, seconds: flo
     return seconds
 
 
-def timeout_option(command: F) -> F:
-    """--timeout."""
-    return click.option(
-        "--timeout",
-        type=float,
-        metavar="SECONDS",
-        callback=_check_timeout,
-        help="Give up when the answer is not complete after so long. Without it: 330 for each piece of it.",
-    )(command)
+def timeout_option(help_text: str) -> Callable[[F], F]:
+    """--timeout, a positive number of seconds; None when it is not given."""
+    return click.option("--timeout", type=float, metavar="SECONDS", callback=_check_timeout, help=help_text)
 
 
 def listen_for(peer: NodeAddress) -> str:

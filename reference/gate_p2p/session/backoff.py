@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ class Backoff:
     """Exponential, with jitter so that the peers of a restarted relay do not come back in one wave.
 
     `uniform(low, high)` gives the jitter. No span is longer than `longest`, the first included.
+    Raises ValueError for a `longest` that is no positive number of seconds.
     """
 
     def __init__(
@@ -21,6 +23,8 @@ class Backoff:
         longest: float = LONGEST,
         uniform: Callable[[float, float], float] | None = None,
     ) -> None:
+        if not 0 < longest < math.inf:
+            raise ValueError(f"the longest pause is {longest:g}; expected a positive number of seconds")
         self._first = min(first, longest)
         self._longest = longest
         self._uniform = uniform or random.SystemRandom().uniform

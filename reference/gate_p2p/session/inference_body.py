@@ -76,8 +76,8 @@ class InferenceBody:
 
     @property
     def decoded_size(self) -> int:
-        """About how many bytes `decode` takes."""
-        return len(self.raw) + VALUE_SIZE * self.values
+        """About how many bytes `decode` takes; none where it refuses to begin."""
+        return 0 if self.values > MAX_VALUES else len(self.raw) + VALUE_SIZE * self.values
 
     def decode(self) -> Any:
         """The document. Raises InferenceError for numbers beyond a double (FR-14) and over MAX_VALUES."""

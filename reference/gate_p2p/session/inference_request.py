@@ -81,9 +81,14 @@ class InferenceRequest:
         than are decoded here.
         """
         if self._decoded is None:
-            self._held += self._body.decoded_size
+            self._held = len(self.raw) + self._body.decoded_size
             self._note_held()
-            self._decoded = self._body.decode()
+            try:
+                self._decoded = self._body.decode()
+            except InferenceError:
+                self._held = len(self.raw)  # nothing stays of it
+                self._note_held()
+                raise
         return self._decoded
 
     @property

@@ -10,7 +10,14 @@ from typing import Any
 from gate_p2p.address import NodeAddress, check_socket_address
 from gate_p2p.core import CloseCode, Limits, LocalProtocolError
 from gate_p2p.dns.handler import DnsChallengeHandler, DomainRegistrar
-from gate_p2p.session.admission import Admission, Service
+from gate_p2p.session.admission import (
+    CONTROL_CONNECTIONS,
+    INFERENCE_CONNECTIONS,
+    SNI_PROXY_CONNECTIONS,
+    Admission,
+    ReservingAdmission,
+    Service,
+)
 from gate_p2p.session.backoff import LONGEST, Backoff
 from gate_p2p.session.budget import FrameBudget
 from gate_p2p.session.builder import SessionBuilder
@@ -18,7 +25,6 @@ from gate_p2p.session.control import ControlConnections
 from gate_p2p.session.endpoint import Bind, bind_iroh
 from gate_p2p.session.errors import SessionClosed
 from gate_p2p.session.events import DialFailed, SessionEvent
-from gate_p2p.session.fair_admission import CONTROL_CONNECTIONS, SNI_PROXY_CONNECTIONS, FairAdmission
 from gate_p2p.session.handlers import Handlers
 from gate_p2p.session.inference import InferenceCall, InferenceClient
 from gate_p2p.session.inference_server import InferenceHandle, InferenceServer
@@ -44,10 +50,6 @@ _log = logging.getLogger("gate_p2p.session")
 DIAL_WITHIN = 10.0
 DEFAULT_SUFFIX = "private.example"
 
-# Inference connections that peers opened: in all, and of one peer.
-# 16 at once, and some whose end we have not noticed: 200 MiB of longest requests fit into the frame budget.
-INFERENCE_CONNECTIONS = (256, 20)
-
 
 class P2PSession:
     """A node: `async with P2PSession(...) as session`, or `start()` and `aclose()`, or `builder()`.
@@ -56,7 +58,8 @@ class P2PSession:
     `secret_key`: 32 bytes, new when None. `inference`, `sni_proxy`, `dns_challenge`: what to serve and to
     advertise; a `dns_challenge_handler` implies the last. `registrar`: gives names to peers that ask for one
     (DR-01). `suffix`, `allowed`: see `NamePolicy`. `limits`: the bounds of each control stream.
-    `longest_pause`: seconds between two dials, at most. `bind`: makes the endpoint, on Iroh by default.
+    `longest_pause`: seconds between two dials, at most; ValueError unless positive. `bind`: makes the
+    endpoint, on Iroh by default.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class P2PSession:
         longest_pause: float = LONGEST,
         bind: Bind = bind_iroh,
     ) -> None:
+        Backoff(longest=longest_pause)  # it is checked there
         self._bind, self._listen, self._longest_pause = bind, listen, longest_pause
         self._advertise = None if advertise is None else check_socket_address(advertise)
         self._secret_key = secret_key
@@ -100,7 +104,7 @@ class P2PSession:
         )
         self._inference_client = InferenceClient(self._control, self._dial)
         self._services = Services()
-        self._services[ALPN_CONTROL] = Service(FairAdmission(*CONTROL_CONNECTIONS), self._accepted_control)
+        self._services[ALPN_CONTROL] = Service(Admission(*CONTROL_CONNECTIONS), self._accepted_control)
         self._inference_handle: InferenceHandle | None = None
         self._sni_proxy_handle: SniProxyHandle | None = None
         self._sni_pool: SniStreamPool | None = None
@@ -108,13 +112,13 @@ class P2PSession:
         if inference:
             self._inference_server = server = InferenceServer(self._control.is_connected, self._budget)
             self._inference_handle = server.handle
-            admission = Admission(*INFERENCE_CONNECTIONS)
+            admission = ReservingAdmission(*INFERENCE_CONNECTIONS)
             self._handlers.inference_places = admission
             self._services[ALPN_INFERENCE] = Service(admission, server.accepted)
         if sni_proxy:
             self._sni_pool = pool = SniStreamPool(self._control)
             self._sni_proxy_handle = pool.handle
-            self._services[ALPN_SNI_PROXY] = Service(FairAdmission(*SNI_PROXY_CONNECTIONS), pool.accepted)
+            self._services[ALPN_SNI_PROXY] = Service(Admission(*SNI_PROXY_CONNECTIONS), pool.accepted)
         self._endpoint: Endpoint | None = None
         self._starting: asyncio.Event | None = None  # set when a start under way is over, whatever came of it
         self._closing: asyncio.Task[None] | None = None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 PACKAGES = Path(__file__).parents[2]
 PEER_ID = "ab" * 32
@@ -63,3 +65,13 @@ class Node:
 
 def frame(body: bytes) -> bytes:
     return len(body).to_bytes(4, "big") + body
+
+
+def frames(data: bytes) -> list[Any]:
+    """The documents of some whole frames."""
+    found = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        found.append(json.loads(data[4 : 4 + size]))
+        data = data[4 + size :]
+    return found

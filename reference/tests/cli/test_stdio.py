@@ -12,18 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from .process import PEER_ID, environment, frame, run
+from .process import PEER_ID, environment, frame, frames, run
 
 HANDSHAKE = frame(json.dumps({"type": "Handshake", "node_id": PEER_ID, "capabilities": []}).encode())
-
-
-def bodies(data: bytes) -> list[dict[str, object]]:
-    found = []
-    while data:
-        size = int.from_bytes(data[:4], "big")
-        found.append(json.loads(data[4 : 4 + size]))
-        data = data[4 + size :]
-    return found
 
 
 def speak(
@@ -32,7 +23,7 @@ def speak(
     sent = b"".join(one if isinstance(one, bytes) else frame(json.dumps(one).encode()) for one in messages)
     result = run("stdio", *arguments, stdin=HANDSHAKE + sent, GATE_PEER_ID=PEER_ID)
     assert b"Traceback" not in result.stderr
-    return result.returncode, bodies(result.stdout)
+    return result.returncode, frames(result.stdout)
 
 
 @contextmanager
@@ -73,7 +64,7 @@ def test_the_end_comes_although_its_input_stays_open() -> None:
         assert node.stdout is not None
         node.stdin.write(HANDSHAKE + b"\0\0\0\0")
         node.stdin.flush()
-        assert [answer["type"] for answer in bodies(node.stdout.read())] == ["HandshakeResponse"]
+        assert [answer["type"] for answer in frames(node.stdout.read())] == ["HandshakeResponse"]
         assert node.wait(timeout=45) == 0
 
 

@@ -32,6 +32,10 @@ RELAY = f"{'ab' * 32}@127.0.0.1:1"
         (("daemon", "--relay", f"{'ab' * 32}@localhost:1"), "host names are not looked up"),
         (("daemon", "--relay", RELAY, "--idle-streams", "2"), "goes with --https-target"),
         (("daemon", "--relay", RELAY, "--dns-delay", "a.example=1"), "goes with --allow"),
+        (("daemon", "--relay", RELAY, "--longest-pause", "nan"), "0.1 to 3600"),
+        (("dns-challenge", "create", RELAY, "a.example", "v" * 43, "--timeout", "nan"), "positive number"),
+        (("dns-challenge", "cleanup", RELAY, "a.example", "--timeout", "inf"), "positive number"),
+        (("dns-challenge", "cleanup", RELAY, "a.example", "--timeout", "0"), "positive number"),
         (("stdio",), "GATE_PEER_ID"),
     ],
 )

@@ -11,21 +11,13 @@ from gate_p2p.session.budget import FrameBudget
 from gate_p2p.session.inference_request import InferenceRequest
 from gate_p2p.session.inference_server import InferenceServer
 
+from ..cli.process import frames
 from .data_connections import data_connection
 from .memory import run
 
 ASK = {"model": "tiny", "messages": []}
 STREAM = {**ASK, "stream": True}
 COMPLETION = {"object": "chat.completion", "choices": []}
-
-
-def frames(data: bytes) -> list[Any]:
-    found = []
-    while data:
-        size = int.from_bytes(data[:4], "big")
-        found.append(json.loads(data[4 : 4 + size]))
-        data = data[4 + size :]
-    return found
 
 
 class Asked:

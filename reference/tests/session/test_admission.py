@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from gate_p2p.core import ResponseReceived
 from gate_p2p.session import P2PSession
-from gate_p2p.session.admission import RESERVED_FOR, Admission
-from gate_p2p.session.fair_admission import FairAdmission, FairPlace
+from gate_p2p.session.admission import RESERVED_FOR, Admission, Place, ReservingAdmission
 from gate_p2p.transport import ALPN_INFERENCE
 
 from .data_connections import data_connection
@@ -18,7 +19,7 @@ from .test_connections import shake_hands
 
 def test_a_reserved_place_is_one_connection_and_lapses() -> None:
     async def main() -> None:
-        admission = Admission(4, 2)
+        admission = ReservingAdmission(4, 2)
         first = admission.enter(data_connection()[1])
         peer_id = data_connection()[1].remote_id
         assert first is not None
@@ -41,9 +42,10 @@ def test_a_reserved_place_is_one_connection_and_lapses() -> None:
     run(main())
 
 
-def test_room_is_made_for_a_peer_with_fewer_by_the_one_that_has_most() -> None:
-    admission = FairAdmission(6, 4)
-    places: dict[MemoryConnection, FairPlace | None] = {}
+@pytest.mark.parametrize("kind", [Admission, ReservingAdmission])
+def test_room_is_made_for_a_peer_with_fewer_by_the_one_that_has_most(kind: type[Admission]) -> None:
+    admission = kind(6, 4)
+    places: dict[MemoryConnection, Place | None] = {}
 
     def enter(peer_id: str) -> bool:
         connection = MemoryConnection(peer_id)
@@ -72,9 +74,29 @@ def test_room_is_made_for_a_peer_with_fewer_by_the_one_that_has_most() -> None:
     run(main())
 
 
+def test_room_is_made_for_a_connection_and_not_for_who_only_asks_nor_by_a_place_that_is_kept() -> None:
+    async def main() -> None:
+        admission = ReservingAdmission(4, 3)
+        greedy = [MemoryConnection("a") for _ in range(2)]
+        for connection in greedy:
+            assert admission.enter(connection) is not None
+        assert admission.reserve("b")
+        assert admission.reserve("b")
+        assert not admission.reserve("c")  # asking alone takes no place from anybody
+        newcomer, *kept = (MemoryConnection(peer_id) for peer_id in "cbb")
+        assert admission.enter(newcomer) is not None
+        assert [one.theirs.closed is None for one in greedy] == [True, False]
+        assert None not in [admission.enter(connection) for connection in kept]
+        assert admission.enter(MemoryConnection("c")) is None  # "c" would have as many as "b"
+        assert [one.theirs.closed for one in (greedy[0], newcomer, *kept)] == [None] * 4
+        assert len(admission) == 4
+
+    run(main())
+
+
 def test_places_are_reserved_for_one_peer_twice_and_for_all_together_by_half() -> None:
     async def main() -> None:
-        admission = Admission(8, 8)
+        admission = ReservingAdmission(8, 8)
         for peer_id in ("a", "b"):
             assert admission.reserve(peer_id)
             assert admission.reserve(peer_id)
@@ -97,7 +119,7 @@ def test_a_place_lapses_with_the_last_control_connection_of_its_peer() -> None:
         endpoint = MemoryEndpoint()
         async with P2PSession(bind=endpoint.bind, inference=True) as session:
             places = session._services[ALPN_INFERENCE].admission
-            assert isinstance(places, Admission)
+            assert isinstance(places, ReservingAdmission)
             first, second = await endpoint.arrive("ab" * 32), await endpoint.arrive("ab" * 32)
             peers = [await shake_hands(first), await shake_hands(second)]
             for _ in range(3):

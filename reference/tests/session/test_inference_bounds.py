@@ -138,6 +138,25 @@ def test_a_number_that_is_none_here_is_the_clients_error() -> None:
     serve(test)
 
 
+@pytest.mark.parametrize("value", [b"1e999", b"[%s[]]" % (b"[]," * MAX_VALUES)])
+def test_a_request_that_cannot_be_decoded_counts_its_bytes_however_often_it_is_tried(value: bytes) -> None:
+    async def test(server: InferenceServer) -> None:
+        server._budget.total = 2_000_000
+        asked = Asked(server)
+        body = b'{"action":"list_models","x":%s}' % value
+        sending = asyncio.create_task(asked.stream.write(len(body).to_bytes(4, "big") + body))
+        request = await server.handle.next()
+        await sending
+        for _ in range(3):
+            with pytest.raises(InferenceError):
+                _ = request.body
+            assert server._budget.held == len(body)
+        assert asked.ours.closed is None
+        request.abandon()
+
+    serve(test)
+
+
 def test_a_client_that_does_not_read_holds_up_its_own_answer_and_loses_nothing() -> None:
     async def test(server: InferenceServer) -> None:
         asked, request = await taken(server, STREAM)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,22 +14,10 @@ from gate_p2p.core.documents import encode_document
 from gate_p2p.session.errors import InferenceError
 from gate_p2p.session.inference import InferenceCall
 
+from ..cli.process import frames
 from .data_connections import DataConnection, data_connection
+from .inference_memory import ASK, COMPLETION, STREAM
 from .memory import run
-
-ASK = {"model": "tiny", "messages": []}
-STREAM = {**ASK, "stream": True}
-COMPLETION = {"object": "chat.completion", "choices": []}
-
-
-def frames(data: bytes) -> list[Any]:
-    found = []
-    while data:
-        size = int.from_bytes(data[:4], "big")
-        found.append(json.loads(data[4 : 4 + size]))
-        data = data[4 + size :]
-    return found
-
 
 Peer = Callable[[DataConnection], Coroutine[Any, Any, None]]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from gate_p2p.iroh import DialError, NodeAddress, TransportError
+from gate_p2p.session import P2PSession
 from gate_p2p.session.backoff import Backoff
 from gate_p2p.session.peer import Peer
 
@@ -26,6 +27,14 @@ def test_pauses_double_up_to_the_longest_and_begin_again_after_a_reset() -> None
     assert [backoff.next_delay() for _ in range(5)] == [1, 2, 4, 5, 5]
     backoff.reset()
     assert backoff.next_delay() == 1
+
+
+@pytest.mark.parametrize("seconds", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_longest_pause_that_is_no_positive_number_of_seconds_is_a_wrong_value(seconds: float) -> None:
+    with pytest.raises(ValueError, match="longest pause"):
+        Backoff(longest=seconds)
+    with pytest.raises(ValueError, match="longest pause"):
+        P2PSession(longest_pause=seconds)
 
 
 def test_jitter_stays_between_half_and_all_of_the_span() -> None:
