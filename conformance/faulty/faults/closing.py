@@ -66,7 +66,7 @@ class ResetWith0StaysOpen(OverReset):
             self.lose(str(error))
 
 
-@fault("reset-with-unknown-code-stays-open", "CL-10")
+@fault("reset-with-unknown-code-stays-open", "CL-10", "TR-12")
 class ResetWithUnknownCodeStaysOpen(OverReset):
     """Looks the code of a reset up among those that it knows."""
 

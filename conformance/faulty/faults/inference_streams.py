@@ -81,7 +81,7 @@ class CancelsAllInWork(Responder):
                 other.stream.close(0, "a request was cancelled")
 
 
-@responder_fault("inference-reset-ignored", "IN-25")
+@responder_fault("inference-reset-ignored", "IN-25", "IN-26")
 class ResetIgnored(Responder):
     """Answers a request that was reset."""
 

@@ -132,7 +132,8 @@ async def cancels_slow_alone(t: Trial) -> None:
     completion(t, await one_frame(t, kept, MODEL_WITHIN, "IN-25"))
     await reset.until(lambda: reset.ended is not None, 2.0)
     # what was on its way before the responder noticed may arrive
-    t.check(not reset.received, "no answer to a request that was reset", f"{len(reset.received)} bytes", "IN-26")
+    came = f"{len(reset.received)} bytes"
+    t.check(not reset.received, "no answer to a request that was reset", came, "IN-26")
     await alive(t, link, "cancelled requests")
 
 
