@@ -69,6 +69,13 @@ def requirement(requirement_id: str) -> Requirement:
         raise KeyError(f"requirements.toml has no {requirement_id!r}") from None
 
 
+def is_domain(text: str) -> bool:
+    """Whether a text has the form of a domain (DC-03)."""
+    from jsonschema import Draft202012Validator
+
+    return bool(Draft202012Validator(schemas()["common.json"]["$defs"]["domain"]).is_valid(text))
+
+
 @lru_cache(maxsize=1)
 def schemas() -> dict[str, dict[str, Any]]:
     """All JSON Schemas by file name."""

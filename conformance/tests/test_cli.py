@@ -114,6 +114,19 @@ def test_json_on_standard_output_is_alone_there(command: Any) -> None:
         (("run", "py:cli_nodes:missing"), "no function missing"),
         (("run", "py:cli_nodes:good", "--dns", "localhost"), "SERVER:PORT"),
         (("run", "py:cli_nodes:good", "--https", "localhost"), "--https localhost: expected HOST:PORT"),
+        (("run", "py:cli_nodes:good", "--https", "localhost:1"), "goes with a target over Iroh"),
+        (
+            ("run", "py:cli_nodes:good", "--domain", "foo bar"),
+            "--domain foo bar: no domain in the form of DC-03",
+        ),
+        (
+            ("run", "py:cli_nodes:good", "--refused-domain", "conformance.test"),
+            "--refused-domain is --domain",
+        ),
+        (
+            ("run", "iroh:" + "a" * 64 + "@127.0.0.1:1", "--https", "localhost:1"),
+            "--https and --https-name go together",
+        ),
         (("run", "py:cli_nodes:good", "--https-target", "1.2.3.4:0"), "--https-target 1.2.3.4:0: expected"),
         (("run", "py:cli_nodes:good", "--json", "no/such/dir/r.json"), "No such file"),
         (("run", "py:cli_nodes:good", "--key", "short.key"), "32 raw bytes"),

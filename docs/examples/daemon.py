@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import sys
 
@@ -28,6 +29,7 @@ async def main(relay_addr: str) -> None:
         serving = asyncio.create_task(inference_handle.serve(answer))
 
         # Connect to relay
+        session.subscribe(lambda event: print(event, file=sys.stderr))
         relay = await session.add_peer(relay_addr)
         await relay.wait_connected()
         print("connected to", *session.list_peers(), flush=True)
@@ -42,4 +44,7 @@ async def main(relay_addr: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1]))
+    if len(sys.argv) != 2:
+        sys.exit("usage: daemon.py ADDRESS, as the relay prints it")
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(main(sys.argv[1]))

@@ -135,8 +135,19 @@ async def must_succeed(t: Trial, link: Link, message: Message, requirement: str 
     response = await beyond_quota(link, message, requirement)
     if not succeeded(response):
         what = f"{message['type']} for {message.get('domain')!r}"
-        t.fail(f"success of {what}", f"{describe(response)}, error {response.get('error')!r}", requirement)
+        error = f"{describe(response)}, error {response.get('error')!r}"
+        t.fail(f"success of {what}", error + _advice(t, message, response), requirement)
     return response
+
+
+def _advice(t: Trial, message: Message, response: Message) -> str:
+    """What to do about a policy that does not know the suite: the likeliest reason by far."""
+    if response.get("code") != "not_authorised" or message.get("domain") != t.options.domain:
+        return ""
+    return (
+        f"; if its policy does not know the suite yet: let {t.options.peer_id} act for {t.options.domain} "
+        "(--key keeps that identity), or choose another --domain"
+    )
 
 
 async def first_create(t: Trial, link: Link, requirement: str | None = None, **members: Any) -> Message:
@@ -153,7 +164,8 @@ async def first_create(t: Trial, link: Link, requirement: str | None = None, **m
             f"the target's policy does not allow --domain {t.options.domain} to the suite: {error}"
         )
     if not succeeded(response):
-        t.fail(f"success of {CREATE} for --domain {t.options.domain!r}", error, requirement)
+        advice = _advice(t, message, response)
+        t.fail(f"success of {CREATE} for --domain {t.options.domain!r}", error + advice, requirement)
     return message
 
 

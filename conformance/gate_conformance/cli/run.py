@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import click
 from rich.console import Console
 
-from gate_conformance import report_json, report_junit
+from gate_conformance import report_json, report_junit, spec
 from gate_conformance.case import Case, all_cases
 from gate_conformance.cli.outputs import PipedConsole, ReportFile
 from gate_conformance.cli.select import matches, near, select
@@ -76,6 +76,17 @@ def execute(request: Request) -> int:
                 _check_server(option, text)
                 if option != "--dns" and not request.target.startswith(("iroh:", "listen")):
                     raise UsageError(f"{option} goes with a target over Iroh, not {request.target}")
+        for option, name in (
+            ("--domain", request.domain),
+            ("--refused-domain", request.refused_domain),
+            ("--slow-domain", request.slow_domain),
+        ):
+            if name is not None and not spec.is_domain(name):
+                raise UsageError(f"{option} {name}: no domain in the form of DC-03, such as conformance.test")
+        if request.refused_domain is not None and request.refused_domain.lower() == request.domain.lower():
+            raise UsageError("--refused-domain is --domain: give a name that the target refuses to the suite")
+        if (request.https is None) != (request.https_name is None):
+            raise UsageError("--https and --https-name go together")
         if sum(file.is_stdout for file in request.files) > 1:
             raise UsageError("--json - and --junit - cannot both have standard output")
         _check_iroh(request.target)

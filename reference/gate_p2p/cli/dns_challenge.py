@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gate_p2p.cli.failure import Failure
+from gate_p2p.cli.failure import FAILED, Failure
 from gate_p2p.cli.options import key_option, timeout_option
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 # one value in 64 begins with a hyphen: no short options, and what is no option is an argument
 VALUES_WITH_HYPHENS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+
+
+class WithoutShortOptions(click.Command):
+    """Takes a lone -h for --help all the same."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ["--help"] if args == ["-h"] else args)
 
 
 def common(command: F) -> F:
@@ -47,7 +54,12 @@ def command() -> None:
     """
 
 
-@command.command("create", short_help="Have a relay publish a value.", context_settings=VALUES_WITH_HYPHENS)
+@command.command(
+    "create",
+    short_help="Have a relay publish a value.",
+    cls=WithoutShortOptions,
+    context_settings=VALUES_WITH_HYPHENS,
+)
 @click.argument("relay")
 @click.argument("domain")
 @click.argument("value")
@@ -72,7 +84,12 @@ def create(
     _run("create", relay, domain, value, key, timeout, as_json)
 
 
-@command.command("cleanup", short_help="Have a relay remove a value.", context_settings=VALUES_WITH_HYPHENS)
+@command.command(
+    "cleanup",
+    short_help="Have a relay remove a value.",
+    cls=WithoutShortOptions,
+    context_settings=VALUES_WITH_HYPHENS,
+)
 @click.argument("relay")
 @click.argument("domain")
 @click.argument("value", required=False)
@@ -115,6 +132,7 @@ def _run(
         import json
 
         from gate_p2p.cli.ask import write
+        from gate_p2p.core import FailureCode
         from gate_p2p.session.errors import RequestError
 
         def say(**more: object) -> None:
@@ -129,6 +147,8 @@ def _run(
                 await session.request_dns_challenge_cleanup(peer_id, name, value, timeout)
         except RequestError as error:
             say(success=False, error=str(error), code=error.code)
+            if action == "create" and error.code == FailureCode.TIMED_OUT:
+                raise Failure(f"{error}; the record may stand all the same: clean it up", FAILED) from None
             raise
         say(success=True)
 

@@ -24,10 +24,11 @@ from gate_p2p.session.session import P2PSession
 from gate_p2p.session.sni_pool import SniProxyHandle
 from gate_p2p.session.sni_stream import SniStream, splice
 from gate_p2p.session.sni_supply import OnSniStream, SniStreamSupply
-from gate_p2p.transport import ControlTransport, DialError, TransportError
+from gate_p2p.transport import BindError, ControlTransport, DialError, TransportError
 
 __all__ = [
     "Answer",
+    "BindError",
     "ControlLink",
     "ControlTransport",
     "DialError",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 
+from gate_p2p.address import check_node_id
 from gate_p2p.core import (
     DnsChallengeCleanup,
     DnsChallengeCreate,
@@ -13,6 +14,7 @@ from gate_p2p.core import (
     Refusal,
     Request,
 )
+from gate_p2p.core.forms import domain_problem
 from gate_p2p.dns.handler import DomainRegistrar
 from gate_p2p.node_names import id_from_label
 from gate_p2p.session.names import RecordingRegistrar, ShortLabels
@@ -33,9 +35,16 @@ class NamePolicy:
     """Which names a peer may act for: its own node names under `suffix`, and names given to it.
 
     `allowed`: names by peer id (64 lowercase hex) or `*` for every peer. Names are exact: no subdomains.
+    Raises ValueError for a name or an id of bad form.
     """
 
     def __init__(self, suffix: str, allowed: Mapping[str, Iterable[str]] | None = None) -> None:
+        for name in (suffix, *(name for names in (allowed or {}).values() for name in names)):
+            if (problem := domain_problem(name)) is not None:
+                raise ValueError(f"{name!r}: {problem}")
+        for peer in allowed or {}:
+            if peer != ANY_PEER:
+                check_node_id(peer)
         self._suffix = labels(suffix)
         self._allowed = {peer: {labels(name) for name in names} for peer, names in (allowed or {}).items()}
         self._registered: dict[str, str] = {}

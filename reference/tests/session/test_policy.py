@@ -107,3 +107,18 @@ def test_a_node_registers_itself_and_nobody_else(names: NamePolicy | None) -> No
     assert refusal(own) is None
     assert refusal(own[:31] + b"\0") == "not_authorised"
     assert refusal(bytes(32)) == "not_authorised"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "allowed", "words"),
+    [
+        ("x", {}, "single label"),
+        ("nodes.test", {PEER: ["a..test"]}, "empty label"),
+        ("nodes.test", {"x": ["a.test"]}, "no node id"),
+    ],
+)
+def test_names_and_ids_of_bad_form_are_refused_at_once(
+    suffix: str, allowed: dict[str, list[str]], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        NamePolicy(suffix, allowed)
