@@ -9,7 +9,7 @@ from typing import Any
 
 import toy_names
 from toy_receiver import Event, Receiver, events_in  # put your own in their place
-from toy_streams import ready_events, request_event, response_events
+from toy_streams import data_events
 
 VECTORS = Path(sys.argv[1])
 RECEIVER = Receiver(VECTORS.parent / "schemas")
@@ -25,12 +25,8 @@ def bytes_of(vector: dict[str, Any]) -> bytes:
 
 def read(kind: str, vector: dict[str, Any], data: bytes, size: int) -> list[Event]:
     """What a receiver finds in bytes that arrive `size` at a time."""
-    if kind == "ready":
-        return ready_events(data, size, vector.get("end"))
-    if kind == "inference" and "verdict" in vector:
-        return [request_event(data)]
-    if kind == "inference":
-        return response_events(data, size, vector["stream"], vector.get("end"))
+    if kind in ("ready", "inference"):
+        return data_events(data, size, vector)
     decode = (lambda body: {"message": json.loads(body)}) if "connection" in vector else RECEIVER.decode
     return events_in(data, size, vector.get("eof", False), decode)
 
@@ -57,8 +53,7 @@ for entry in json.loads((VECTORS / "manifest.json").read_text())["files"]:
             agree = toy_names.agrees(vector)
         else:
             data = bytes_of(vector)
-            if kind == "messages":  # bodies without their length
-                data = len(data).to_bytes(4, "big") + data
+            data = (len(data).to_bytes(4, "big") if kind == "messages" else b"") + data  # which are bodies alone
             sizes = {len(data) // 10_000 + 1, len(data) // 7 + 1, len(data) + 1}  # from single bytes to all
             agree = all(fits(read(kind, vector, data, size), vector) for size in sizes)
         wrong += [] if agree else [vector["id"]]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from toy_receiver import Event, events_in, parse
 
 READY = b"\x00\x00\x00\x05READY"
@@ -61,3 +63,12 @@ def response_events(data: bytes, size: int, stream: bool, end: str | None) -> li
         if not stream:
             return [*events, {"complete": True}]
     return [*events, {"lost": True}] if end == "reset" else events
+
+
+def data_events(data: bytes, size: int, vector: dict[str, Any]) -> list[Event]:
+    """What is made of a vector of READY or of inference."""
+    if "verdict" in vector:
+        return [request_event(data)]
+    if "stream" in vector:
+        return response_events(data, size, vector["stream"], vector.get("end"))
+    return ready_events(data, size, vector.get("end"))
