@@ -53,7 +53,7 @@ for entry in json.loads((VECTORS / "manifest.json").read_text())["files"]:
             agree = toy_names.agrees(vector)
         else:
             data = bytes_of(vector)
-            data = (len(data).to_bytes(4, "big") if kind == "messages" else b"") + data  # which are bodies alone
+            data = (len(data).to_bytes(4, "big") if kind == "messages" else b"") + data  # bodies alone
             sizes = {len(data) // 10_000 + 1, len(data) // 7 + 1, len(data) + 1}  # from single bytes to all
             agree = all(fits(read(kind, vector, data, size), vector) for size in sizes)
         wrong += [] if agree else [vector["id"]]
