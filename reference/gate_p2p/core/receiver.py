@@ -74,6 +74,8 @@ class Receiver:
         self._peer_node_id: str | None = None
         self.peer_capabilities: frozenset[str] = frozenset()
         """What the peer advertised last: every known capability, and a few dozen others."""
+        self.report_pings = True
+        """Whether an answered Ping is an event too: a peer can send hundreds of thousands a second."""
         self.close_code: CloseCode | None = None
         """The application code to close the connection with; None while the conversation goes on."""
         self.close_reason = ""
@@ -126,7 +128,8 @@ class Receiver:
                 message = decode(body)
                 if type(message) is m.Ping:  # answered in every state that gets here, and it changes none
                     out += pong_frame(message.id)
-                    events.append(PingReceived(message.id))
+                    if self.report_pings:
+                        events.append(PingReceived(message.id))
                     continue
                 self._RECEIVE[type(message)](self, message, events)
                 if self._state in ENDING:

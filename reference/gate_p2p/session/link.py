@@ -21,7 +21,6 @@ from gate_p2p.core import (
     Event,
     FailureCode,
     NodeAddr,
-    PingReceived,
     PongReceived,
     Request,
     RequestFailed,
@@ -58,7 +57,8 @@ Handler = Callable[[Request], Awaitable[Answer]]
 class ControlLink:
     """Call `run()` once; it returns when the stream is over and the transport is closed.
 
-    `handle` carries out the peer's requests, side by side; `on_event` sees every event of the core, in order;
+    `handle` carries out the peer's requests, side by side; `on_event` sees the events of the core, in order,
+    but for PingReceived;
     `on_read` is called whenever the core has taken bytes of the peer.
     """
 
@@ -72,6 +72,7 @@ class ControlLink:
         on_read: Callable[[], None] | None = None,
     ) -> None:
         self.connection = connection
+        connection.report_pings = False
         self.transport = transport
         self._eager = transport if isinstance(transport, EagerTransport) else None
         self._handle = handle
@@ -173,10 +174,7 @@ class ControlLink:
 
     def _after(self, events: list[Event], *, flush: bool = True) -> None:
         """The rest of the canonical loop: handle events, re-arm, flush, end when the core has finished."""
-        silent = self._on_event is None
         for event in events:
-            if silent and type(event) is PingReceived:
-                continue  # answered by the core; a peer can send thousands of them a second
             self._dispatch(event)
         self._arm()
         if flush and not self._writing.locked() and not self._push():  # who writes takes the new bytes along

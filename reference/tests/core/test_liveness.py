@@ -24,6 +24,13 @@ def test_ping_is_answered_with_its_id_before_the_handshake_too() -> None:
     assert connection.data_to_send() == frame('{"type":"Pong","id":18446744073709551615}')
 
 
+def test_a_ping_is_answered_without_an_event_where_nobody_wants_one() -> None:
+    connection = established_acceptor()
+    connection.report_pings = False
+    assert connection.receive_data(frame('{"type":"Ping","id":7}'), 101.0) == []
+    assert connection.data_to_send() == frame('{"type":"Pong","id":7}')
+
+
 def test_our_ping_is_answered_once_and_other_pongs_are_ignored() -> None:
     pair = Pair().established()
     number = pair.dialer.ping(pair.now)
