@@ -16,12 +16,6 @@ def main() -> None:
         )
         raise SystemExit(2)
     from gate_conformance.cli.app import run_app
+    from gate_p2p.iroh.leave import run_and_leave
 
-    try:
-        run_app()
-    except SystemExit as end:
-        if "iroh" in sys.modules and isinstance(end.code, int):
-            from gate_p2p.iroh.leave import leave
-
-            leave(end.code)
-        raise
+    run_and_leave(run_app)

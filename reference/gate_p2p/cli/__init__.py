@@ -14,19 +14,6 @@ def main() -> None:
         sys.stderr.write("gate-p2p needs the extra \"iroh\": pip install 'gate-p2p[iroh]'\n")
         raise SystemExit(2)
     from gate_p2p.cli.app import app
+    from gate_p2p.iroh.leave import run_and_leave
 
-    try:
-        app(prog_name="gate-p2p")
-    except SystemExit as end:
-        if "iroh" in sys.modules and isinstance(end.code, int):
-            from gate_p2p.iroh.leave import leave
-
-            leave(end.code)
-        raise
-    except Exception:
-        if "iroh" not in sys.modules:
-            raise
-        from gate_p2p.iroh.leave import leave
-
-        sys.excepthook(*sys.exc_info())
-        leave(1)
+    run_and_leave(lambda: app(prog_name="gate-p2p"))

@@ -146,8 +146,7 @@ class Connection(Receiver):
         The peer is not told, and may have carried it out; an id that is not pending is no error.
         """
         if request_id in self._pending:
-            self._pending.resolve(request_id)
-            self._liveness.reprieve(self._now)  # it was perhaps the one that the silence was forgiven for
+            self._wait_no_more(request_id)
 
     def answer_success(self, request_id: str, now: float, *, domain: str | None = None) -> None:
         """Answer a request of the peer with success; `domain` for a DomainRegistrationRequest alone.

@@ -280,9 +280,12 @@ class Receiver:
         if request is None or not isinstance(response, answers.RESPONSE_TO[type(request)]):
             events.append(MessageIgnored("a response to no request (RQ-06)"))
             return
-        self._pending.resolve(response.request_id)
-        self._liveness.reprieve(self._now)  # the silence was perhaps forgiven for this one
+        self._wait_no_more(response.request_id)
         events.append(ResponseReceived(response.request_id, request, response))
+
+    def _wait_no_more(self, request_id: str) -> None:
+        self._pending.resolve(request_id)
+        self._liveness.reprieve(self._now)  # the silence was perhaps forgiven for this one (LV-09)
 
     def _on_ignored(self, ignored: m.Ignored, events: list[Event]) -> None:
         events.append(MessageIgnored(ignored.reason))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 OUTPUT_LOST = 120
@@ -28,3 +29,18 @@ def leave(status: int) -> NoReturn:
         except OSError:
             status = status or OUTPUT_LOST
     os._exit(status)
+
+
+def run_and_leave(command: Callable[[], object]) -> None:
+    """Run a command that ends with SystemExit; where it has loaded iroh, end by `leave`."""
+    try:
+        command()
+    except SystemExit as end:
+        if "iroh" in sys.modules and isinstance(end.code, int):
+            leave(end.code)
+        raise
+    except Exception:
+        if "iroh" not in sys.modules:
+            raise
+        sys.excepthook(*sys.exc_info())  # said as Python says it, but not ended as it ends
+        leave(1)
